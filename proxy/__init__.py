@@ -1,0 +1,1 @@
+"""Vecferry: a sidecar that moves a live application from one vector database to another."""

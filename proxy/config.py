@@ -1,0 +1,364 @@
+"""The settings: frozen groups, one loader, every check. An unknown key, a wrong type, a missing secret stops the start
+with the key's path. Owns: meaning and defaults of every key (docs/configuration.md is printed from here). Not: reacting to a change."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import re
+from collections.abc import Mapping
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeAlias
+
+import yaml
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError, model_validator
+
+from proxy.errors import ConfigError
+from proxy.model.schema import Product
+
+
+class Phase(StrEnum):
+    """A row of the routing table; docs/cutover.md tells what each one does."""
+
+    PASSTHROUGH = "passthrough"
+    MIRROR = "mirror"
+    SHADOW = "shadow"
+    CANARY = "canary"
+    CUTOVER = "cutover"
+    COMPLETE = "complete"
+
+
+class MirrorMode(StrEnum):
+    ASYNC = "async"
+    SYNC = "sync"
+    STRICT = "strict"
+
+
+class Fsync(StrEnum):
+    EVERY_WRITE = "every_write"
+    INTERVAL = "interval"
+    OFF = "off"
+
+
+class WhenFull(StrEnum):
+    BLOCK = "block"
+    SHED = "shed"
+
+
+_UNITS = {"ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+_SIZES = {"": 1, "B": 1, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "TiB": 2**40}
+
+
+def _seconds(value: object) -> object:
+    if isinstance(value, str) and (found := re.fullmatch(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)", value.strip())):
+        return float(found[1]) * _UNITS[found[2]]
+    return value
+
+
+def _bytes(value: object) -> object:
+    if isinstance(value, str) and (found := re.fullmatch(r"(\d+(?:\.\d+)?)\s*(B|KiB|MiB|GiB|TiB)?", value.strip())):
+        return int(float(found[1]) * _SIZES[found[2] or ""])
+    return value
+
+
+def _secret(value: object) -> object:
+    match value:
+        case {"env": str(name), **rest} if not rest:
+            if name not in os.environ:
+                raise ValueError(f"the environment variable {name} is not set")
+            return os.environ[name]
+        case {"file": str(path), **rest} if not rest:
+            try:
+                return Path(path).read_text("utf-8").strip()
+            except OSError as error:
+                raise ValueError(f"cannot read the file {path}: {error.strerror}") from error
+    return value
+
+
+Seconds: TypeAlias = Annotated[float, BeforeValidator(_seconds), Field(gt=0)]
+"""A number of seconds, or a text such as `250ms`, `10s`, `5m`."""
+Bytes: TypeAlias = Annotated[int, BeforeValidator(_bytes), Field(gt=0)]
+"""A number of bytes, or a text such as `64MiB`."""
+Secret: TypeAlias = Annotated[SecretStr, BeforeValidator(_secret)]
+"""A text, `{env: NAME}` or `{file: PATH}`; prints as ***."""
+Fraction: TypeAlias = Annotated[float, Field(ge=0, le=1)]
+
+
+class Group(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+
+class TlsConfig(Group):
+    """Towards a side: how its certificate is checked, and ours for mTLS."""
+
+    ca_file: Path | None = None
+    """PEM bundle that the server's certificate must chain to; the system's store when absent."""
+    cert_file: Path | None = None
+    """Our own certificate, for mTLS."""
+    key_file: Path | None = None
+    """Its key."""
+    server_name: str | None = None
+    """Name to send (SNI) and to check, when it is not the URL's host."""
+    verify: bool = True
+    """False accepts any certificate; only for trying out."""
+
+
+class ListenTls(Group):
+    """On our listening ports."""
+
+    cert_file: Path
+    key_file: Path
+    client_ca_file: Path | None = None
+    """When set, clients must show a certificate that chains to it (mTLS)."""
+
+
+class SideConfig(Group):
+    """One of the two databases."""
+
+    product: Product
+    url: str
+    """Base URL. Milvus: gRPC (and REST) address; Qdrant: REST address."""
+    grpc_url: str | None = None
+    """Qdrant and Weaviate: the gRPC address."""
+    token: Secret | None = None
+    """Milvus: `user:password` or a token; used for our own calls (settle, backfill, verify), never for the client's."""
+    api_key: Secret | None = None
+    """Qdrant, Weaviate, Pinecone."""
+    tls: TlsConfig = TlsConfig()
+    timeout: Seconds = 30.0
+    """For one of our own calls to this side."""
+
+    @model_validator(mode="after")
+    def _urls(self) -> SideConfig:
+        for name in ("url", "grpc_url"):
+            value = getattr(self, name)
+            if value is not None and not re.fullmatch(r"https?://[^/\s]+/?", value):
+                raise ValueError(f"{name} must look like http://host:port, not {value!r}")
+        return self
+
+
+class AdminConfig(Group):
+    address: str = "127.0.0.1:9900"
+    """host:port of the admin API, metrics and health."""
+    token: Secret | None = None
+    """When set, every call but /healthz and /readyz must bring it as `Authorization: Bearer`."""
+
+
+class CollectionRouting(Group):
+    phase: Phase | None = None
+    """`passthrough` leaves a collection out of the migration; others than that and the whole's phase are refused."""
+    shadow: Fraction | None = None
+    canary: Fraction | None = None
+
+
+class RoutingConfig(Group):
+    phase: Phase = Phase.PASSTHROUGH
+    """Where the migration starts. `cutover` and `complete` are only reached by `vecferry cutover`; afterwards the state decides."""
+    shadow: Fraction = 0.1
+    """Share of reads that are repeated on the secondary and compared (phases shadow and canary, and cutover for the way back)."""
+    canary: Fraction = 0.0
+    """Share of reads that the secondary answers (phase canary)."""
+    collections: Mapping[str, CollectionRouting] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _start(self) -> RoutingConfig:
+        if self.phase in (Phase.CUTOVER, Phase.COMPLETE):
+            raise ValueError(f"phase cannot start as {self.phase}: use `vecferry cutover`, which checks the gates")
+        for name, routing in self.collections.items():
+            if routing.phase not in (None, Phase.PASSTHROUGH):
+                raise ValueError(f"collections.{name}.phase can only be passthrough (left out of the migration)")
+        return self
+
+
+class JournalConfig(Group):
+    fsync: Fsync = Fsync.EVERY_WRITE
+    """every_write: an acknowledged write survives a power cut; interval: up to fsync_interval may be lost then; off: the system decides.
+    A kill of the process loses nothing in any of them."""
+    fsync_interval: Seconds = 0.1
+    max_bytes: Bytes = 4 * 2**30
+    """Size of the bodies kept; above it `when_full` holds."""
+    max_entries: int = Field(default=5_000_000, gt=0)
+    when_full: WhenFull = WhenFull.BLOCK
+    """block: writes wait, then get an error; shed: only keys are kept, then the collection is marked unverified."""
+    block_timeout: Seconds = 10.0
+    """How long a write waits for room before it is refused as unavailable."""
+    body_limit: Bytes = 64 * 2**20
+    """Larger request bodies are journaled by their keys only."""
+
+
+class MirrorConfig(Group):
+    mode: MirrorMode = MirrorMode.ASYNC
+    """async: reply at once; sync: wait for the secondary, fall back to the journal when it fails; strict: both or an error."""
+    collections: Mapping[str, MirrorMode] = Field(default_factory=dict)
+    sync_timeout: Seconds = 5.0
+    batch_points: int = Field(default=1000, gt=0)
+    """Points in one write to the secondary."""
+    concurrency: int = Field(default=4, gt=0)
+    """Settles in flight per collection."""
+    filter_expand_limit: int = Field(default=10_000, gt=0)
+    """Keys that a write by filter may touch; above it the collection is marked unverified."""
+    linger: Seconds = 60.0
+    """Longest time that a request given up may still land; keys are re-checked after it."""
+    retry_max: Seconds = 15.0
+    """Longest pause between tries while the secondary is down."""
+
+
+class BackfillConfig(Group):
+    page: int = Field(default=1000, gt=0, le=16384)
+    concurrency: int = Field(default=2, gt=0)
+    """Pages in flight to the target."""
+    latency_limit: float = Field(default=2.0, gt=1)
+    """Slows down when the source's scan latency exceeds this multiple of its calm value."""
+    max_rate: float | None = Field(default=None, gt=0)
+    """Points a second at most."""
+
+
+class VerifyConfig(Group):
+    page: int = Field(default=1000, gt=0, le=16384)
+    recheck_delay: Seconds = 1.0
+    tolerance: float = Field(default=1e-5, ge=0)
+    """Relative difference of vector components that counts as equal."""
+
+
+class ShadowConfig(Group):
+    queue: int = Field(default=1000, gt=0)
+    """Samples waiting to be repeated; the newest win."""
+    concurrency: int = Field(default=4, gt=0)
+    noise: Fraction = 0.1
+    """Share of the samples that is also repeated on the primary, to learn its disagreement with itself."""
+    referee: Fraction = 0.1
+    """Share of the disagreements that an exact search over the union of both answers decides."""
+    keep: int = Field(default=10_000, gt=0)
+    """Samples kept in the store."""
+    reply_limit: Bytes = 4 * 2**20
+
+
+class GatesConfig(Group):
+    """Conditions of cutover. docs/gates.md"""
+
+    journal_lag: Seconds = 5.0
+    journal_entries: int = 10_000
+    recall: Fraction = 0.95
+    """The lower bound of mean recall@k, at `confidence`, must reach it."""
+    confidence: float = Field(default=0.95, gt=0.5, lt=1)
+    recall_floor: Fraction = 0.8
+    """A query is in the tail when its recall is below."""
+    tail_share: Fraction = 0.05
+    """Largest share of queries in the tail."""
+    min_samples: int = Field(default=50, ge=1)
+    error_rate: Fraction = 0.01
+    """Of the shadow reads on the secondary."""
+    latency_ratio: float = Field(default=3.0, gt=0)
+    """Secondary's p95 over the primary's."""
+    unanswerable: int = Field(default=0, ge=0)
+    """Operations seen that the target could not answer."""
+
+
+class CutoverConfig(Group):
+    max_hold: Seconds = 5.0
+    """Writes wait at most this long; then the change is called off and nothing has changed."""
+    hold_requests: int = Field(default=10_000, gt=0)
+    hold_bytes: Bytes = 256 * 2**20
+
+
+class RelayConfig(Group):
+    connect_timeout: Seconds = 5.0
+    bridge: Seconds = 15.0
+    """How long a request waits for an upstream that is down before its client is told."""
+    idle_timeout: Seconds = 3600.0
+    first_byte_timeout: Seconds = 600.0
+    drain: Seconds = 10.0
+    """At a stop: how long requests in flight may finish."""
+    max_connections: int = Field(default=10_000, gt=0)
+    max_streams: int = Field(default=1000, gt=0)
+    """HTTP/2 streams a connection."""
+    max_header_bytes: Bytes = 64 * 2**10
+    buffer_bytes: Bytes = 512 * 2**20
+    """Buffered bytes of all connections together."""
+
+
+class TelemetryConfig(Group):
+    otlp_endpoint: str | None = None
+    """OTLP over HTTP, such as http://collector:4318; no traces when absent."""
+    trace_share: Fraction = 0.01
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    log_format: Literal["json", "text"] = "json"
+
+
+class Config(Group):
+    source: SideConfig
+    target: SideConfig | None = None
+    """May be absent in phase passthrough."""
+    listen: Mapping[str, str]
+    """Role to host:port; the roles that the source's product has (Milvus: grpc)."""
+    listen_tls: ListenTls | None = None
+    admin: AdminConfig = AdminConfig()
+    state: Path = Path("./vecferry-state")
+    routing: RoutingConfig = RoutingConfig()
+    journal: JournalConfig = JournalConfig()
+    mirror: MirrorConfig = MirrorConfig()
+    backfill: BackfillConfig = BackfillConfig()
+    verify: VerifyConfig = VerifyConfig()
+    shadow: ShadowConfig = ShadowConfig()
+    gates: GatesConfig = GatesConfig()
+    cutover: CutoverConfig = CutoverConfig()
+    relay: RelayConfig = RelayConfig()
+    telemetry: TelemetryConfig = TelemetryConfig()
+
+    @model_validator(mode="after")
+    def _whole(self) -> Config:
+        if self.target is None and self.routing.phase is not Phase.PASSTHROUGH:
+            raise ValueError(f"target is needed in phase {self.routing.phase}")
+        for role, address in self.listen.items():
+            if not re.fullmatch(r"\[?[^\s/]*\]?:\d{1,5}", address):
+                raise ValueError(f"listen.{role} must be host:port, not {address!r}")
+        return self
+
+
+def load(path: Path) -> Config:
+    """Reads and checks the file. Raises ConfigError with the path of the first wrong key."""
+    try:
+        text = path.read_text("utf-8")
+    except OSError as error:
+        raise ConfigError("", f"cannot read the config file {path}: {error.strerror}") from error
+    try:
+        tree = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise ConfigError("", f"{path} is not YAML: {' '.join(str(error).split())}") from error
+    if not isinstance(tree, dict):
+        raise ConfigError("", f"{path} must be a mapping with source, target, listen ...")
+    return parse(tree)
+
+
+def parse(tree: Mapping[str, Any]) -> Config:
+    try:
+        return Config.model_validate(tree)
+    except ValidationError as error:
+        raise _explain(error) from None
+
+
+def _explain(error: ValidationError) -> ConfigError:
+    first = next((e for e in error.errors() if e["type"] == "extra_forbidden"), error.errors()[0])
+    where = [str(part) for part in first["loc"]]
+    path = ".".join(where)
+    if first["type"] == "extra_forbidden":
+        known = _known_keys(where[:-1])
+        near = difflib.get_close_matches(where[-1], known, 1, 0.5)
+        return ConfigError(path, f"unknown key{f', did you mean {near[0]}?' if near else f'; known here: {", ".join(known)}'}")
+    return ConfigError(path, first["msg"].removeprefix("Value error, "))
+
+
+def _known_keys(where: list[str]) -> list[str]:
+    group: Any = Config
+    for part in where:
+        fields = getattr(group, "model_fields", {})
+        group = _group_of(fields[part].annotation) if part in fields else group
+    return sorted(getattr(group, "model_fields", {}))
+
+
+def _group_of(annotation: Any) -> Any:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    inner = [found for part in getattr(annotation, "__args__", ()) if (found := _group_of(part)) is not None]
+    return inner[0] if inner else None

@@ -1,0 +1,202 @@
+"""The filter: a closed union. Close every `match` over it with `assert_never`.
+
+Meaning (executable in `proxy/backends/memory`): a field that is missing, and a field that is null, match no positive
+condition; `Not` is plain negation, so it matches them. A condition on an array holds if any element satisfies it,
+except where a node says otherwise. Types do not mix: 1 equals 1.0, never "1" and never true.
+Compilers add what their product needs to get exactly this meaning, or refuse by feature name.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import TypeAlias
+from uuid import UUID
+
+from proxy.model.point import GeoPoint, PointId
+
+Path: TypeAlias = tuple[str | int, ...]
+"""`("a", "b", 0)`: field a, its key b, the element 0. The first step is always a field's name."""
+
+Scalar: TypeAlias = bool | int | float | str | datetime | UUID
+
+
+class Op(StrEnum):
+    LT = "<"
+    LE = "<="
+    GT = ">"
+    GE = ">="
+
+
+@dataclass(frozen=True, slots=True)
+class AllOf:
+    """Empty: everything matches."""
+
+    parts: tuple[Filter, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class AnyOf:
+    """Empty: nothing matches."""
+
+    parts: tuple[Filter, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Not:
+    part: Filter
+
+
+@dataclass(frozen=True, slots=True)
+class MinShould:
+    parts: tuple[Filter, ...]
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Equals:
+    path: Path
+    value: Scalar
+
+
+@dataclass(frozen=True, slots=True)
+class OneOf:
+    """Equal to any of `values`."""
+
+    path: Path
+    values: tuple[Scalar, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """One bound; an interval is AllOf of two (on an array each may be met by another element)."""
+
+    path: Path
+    op: Op
+    value: int | float | str | datetime
+
+
+@dataclass(frozen=True, slots=True)
+class ContainsAny:
+    """The field is an array that has at least one of `values`."""
+
+    path: Path
+    values: tuple[Scalar, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ContainsAll:
+    """The field is an array that has each of `values`."""
+
+    path: Path
+    values: tuple[Scalar, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ArrayLength:
+    """The field is an array and its length compares so; `low` and `high` inclusive, None for open."""
+
+    path: Path
+    low: int | None
+    high: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Exists:
+    """The key is there, whatever its value, null included."""
+
+    path: Path
+
+
+@dataclass(frozen=True, slots=True)
+class IsNull:
+    """The key is there and its value is null."""
+
+    path: Path
+
+
+@dataclass(frozen=True, slots=True)
+class IsEmpty:
+    """Missing, null or []."""
+
+    path: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Like:
+    """SQL's LIKE on the whole text: % any run, _ one character, backslash escapes. Case-sensitive."""
+
+    path: Path
+    pattern: str
+
+
+@dataclass(frozen=True, slots=True)
+class TextMatch:
+    """All the words of `text` occur as tokens."""
+
+    path: Path
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class GeoRadius:
+    """Within `meters` of `center`, on the sphere."""
+
+    path: Path
+    center: GeoPoint
+    meters: float
+
+
+@dataclass(frozen=True, slots=True)
+class HasId:
+    ids: frozenset[PointId]
+
+
+@dataclass(frozen=True, slots=True)
+class IdRange:
+    """The id itself compares so: numbers by value, texts by bytes."""
+
+    op: Op
+    value: PointId
+
+
+@dataclass(frozen=True, slots=True)
+class IdLike:
+    """`Like` on the id of a collection whose ids are texts."""
+
+    pattern: str
+
+
+@dataclass(frozen=True, slots=True)
+class Nested:
+    """Some element of the array of objects at `path` satisfies all of `part` (whose paths start at the element)."""
+
+    path: Path
+    part: Filter
+
+
+Filter: TypeAlias = (
+    AllOf
+    | AnyOf
+    | Not
+    | MinShould
+    | Equals
+    | OneOf
+    | Range
+    | ContainsAny
+    | ContainsAll
+    | ArrayLength
+    | Exists
+    | IsNull
+    | IsEmpty
+    | Like
+    | TextMatch
+    | GeoRadius
+    | HasId
+    | IdRange
+    | IdLike
+    | Nested
+)
+
+EVERYTHING = AllOf(())

@@ -1,0 +1,280 @@
+"""What a request means, and what its answer holds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, TypeAlias
+
+from proxy.model.filter import EVERYTHING, Filter
+from proxy.model.point import Key, Point, PointId, Vector
+from proxy.model.schema import Schema
+
+# ---- writes ----
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Put:
+    """Each point becomes exactly this (full state). `insert`: the client said that the key is new.
+
+    `complete` is False where the request does not hold the whole resulting state (vectors made by the server ...): then only
+    the keys count, and the mirror settles.
+    """
+
+    collection: str
+    points: tuple[Point, ...]
+    insert: bool = False
+    complete: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Remove:
+    collection: str
+    keys: frozenset[Key]
+
+
+@dataclass(frozen=True, slots=True)
+class RemoveWhere:
+    """`partitions` None: in all of them."""
+
+    collection: str
+    filter: Filter
+    partitions: tuple[str | None, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Patch:
+    """A partial update: each point's given vectors and payload fields replace those that it had, the rest stays."""
+
+    collection: str
+    points: tuple[Point, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Opaque:
+    """A write whose keys cannot be known from the request and reply we have: the whole collection becomes unverified."""
+
+    collection: str
+    why: str
+
+
+DataWrite: TypeAlias = Put | Remove | RemoveWhere | Patch | Opaque
+
+
+# ---- schema writes: barriers in their collection ----
+
+
+@dataclass(frozen=True, slots=True)
+class CreateCollection:
+    schema: Schema
+
+
+@dataclass(frozen=True, slots=True)
+class DropCollection:
+    collection: str
+
+
+@dataclass(frozen=True, slots=True)
+class RenameCollection:
+    collection: str
+    to: str
+
+
+@dataclass(frozen=True, slots=True)
+class CreateIndex:
+    """On a vector (then `metric` may be in `params`) or on a payload field. `params` are the product's own."""
+
+    collection: str
+    field: str
+    name: str
+    params: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class DropIndex:
+    collection: str
+    field: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class CreatePartition:
+    collection: str
+    partition: str
+
+
+@dataclass(frozen=True, slots=True)
+class DropPartition:
+    """The points in it are gone with it."""
+
+    collection: str
+    partition: str
+
+
+@dataclass(frozen=True, slots=True)
+class SetAlias:
+    """Creates or moves it."""
+
+    alias: str
+    collection: str
+
+
+@dataclass(frozen=True, slots=True)
+class DropAlias:
+    alias: str
+
+
+@dataclass(frozen=True, slots=True)
+class SetLoaded:
+    """Milvus's load and release: kept in the catalog, nothing to do on products that are always loaded."""
+
+    collection: str
+    loaded: bool
+
+
+SchemaWrite: TypeAlias = (
+    CreateCollection
+    | DropCollection
+    | RenameCollection
+    | CreateIndex
+    | DropIndex
+    | CreatePartition
+    | DropPartition
+    | SetAlias
+    | DropAlias
+    | SetLoaded
+)
+
+Write: TypeAlias = DataWrite | SchemaWrite
+
+
+# ---- reads ----
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Search:
+    """One query vector each in `vectors`; all share the rest.
+
+    `threshold` and `far` bound the canonical metric value: hits at least as near as `threshold`, and, where `far` is given,
+    not nearer than it. `hints` are the product's own search parameters (ef, nprobe ...).
+    `fields` None: the whole payload; `vector_names` (): no vectors.
+    """
+
+    collection: str
+    using: str
+    vectors: tuple[Vector, ...]
+    k: int
+    offset: int = 0
+    filter: Filter = EVERYTHING
+    partitions: tuple[str | None, ...] | None = None
+    threshold: float | None = None
+    far: float | None = None
+    fields: tuple[str, ...] | None = ()
+    vector_names: tuple[str, ...] = ()
+    hints: Mapping[str, Any] = field(default_factory=dict)
+    exact: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Fetch:
+    """By key; what does not exist is left out. Keeps no order: index the result by key."""
+
+    collection: str
+    keys: tuple[Key, ...]
+    fields: tuple[str, ...] | None = None
+    vector_names: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Scan:
+    """A page in the backend's own stable order of ids, each matching point once.
+
+    `after`: continue behind the point with this key (need not exist any more). `offset` skips that many more.
+    `vector_names` None: all, (): none; `fields` likewise.
+    """
+
+    collection: str
+    limit: int
+    after: Key | None = None
+    offset: int = 0
+    filter: Filter = EVERYTHING
+    partitions: tuple[str | None, ...] | None = None
+    fields: tuple[str, ...] | None = None
+    vector_names: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Count:
+    collection: str
+    filter: Filter = EVERYTHING
+    partitions: tuple[str | None, ...] | None = None
+
+
+Read: TypeAlias = Search | Fetch | Scan | Count
+
+
+class Consistency(StrEnum):
+    """LATEST sees every acknowledged write; CLIENT is what the product gives when nothing is asked."""
+
+    LATEST = "latest"
+    CLIENT = "client"
+
+
+# ---- results ----
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Hit:
+    """`value` is the canonical metric value. `point` holds what the search asked for."""
+
+    key: Key
+    value: float
+    point: Point
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Page:
+    """`end` is True when nothing is behind it. To go on: `replace(scan, after=page.points[-1].key)`."""
+
+    points: tuple[Point, ...]
+    end: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """Of a write: the ids in the request's order (with those that the server made), and how many it touched."""
+
+    ids: tuple[PointId, ...] = ()
+    count: int = 0
+
+
+Hits: TypeAlias = tuple[tuple[Hit, ...], ...]
+Result: TypeAlias = Done | Hits | Page | Mapping[Key, Point] | int
+
+
+def keys_of(write: Write) -> frozenset[Key] | None:
+    """The keys that a write touches as far as the request tells; None where only the primary can say."""
+    match write:
+        case Put(points=points) | Patch(points=points):
+            return frozenset(point.key for point in points)
+        case Remove(keys=keys):
+            return keys
+        case _:
+            return None
+
+
+def collection_of(operation: Write | Read) -> str:
+    """The collection named in the request, which may be an alias; "" for DropAlias."""
+    match operation:
+        case CreateCollection(schema=schema):
+            return schema.collection
+        case DropAlias():
+            return ""
+        case _:
+            return operation.collection
+
+
+def last_wins(points: Sequence[Point]) -> tuple[Point, ...]:
+    """One point a key, the last of each, in the order of first appearance."""
+    return tuple({point.key: point for point in points}.values())

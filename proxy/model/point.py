@@ -1,0 +1,58 @@
+"""Points, their keys and their vectors."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, TypeAlias
+from uuid import UUID
+
+import numpy as np
+import numpy.typing as npt
+
+PointId: TypeAlias = int | UUID | str
+"""Texts stay texts: `1` is not `"1"`. A frontend whose product knows UUIDs makes them `UUID`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """The identity of a point. `partition` is None in the product's default partition, or where it has none."""
+
+    collection: str
+    partition: str | None
+    id: PointId
+
+
+@dataclass(frozen=True, slots=True)
+class GeoPoint:
+    """Degrees."""
+
+    lon: float
+    lat: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Sparse:
+    """`indices` (n,) uint32, strictly ascending; `values` (n,) float32."""
+
+    indices: npt.NDArray[np.uint32]
+    values: npt.NDArray[np.float32]
+
+
+Vector: TypeAlias = npt.NDArray[Any] | Sparse
+"""Dense: shape (dim,); multi: shape (rows, dim); binary: uint8, 8 dimensions a byte, with `DType.BINARY` in the schema."""
+
+Value: TypeAlias = "bool | int | float | str | bytes | datetime | UUID | GeoPoint | list[Value] | dict[str, Value] | None"
+"""JSON and what JSON lacks. None (null), a missing key and `[]` are three different things."""
+
+Payload: TypeAlias = Mapping[str, Value]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Point:
+    """The whole state of one key. Compare with `proxy.compare.points`, not with `==`."""
+
+    key: Key
+    vectors: Mapping[str, Vector]
+    payload: Payload = field(default_factory=dict)
