@@ -1,5 +1,8 @@
-"""The settings: frozen groups, one loader, every check. An unknown key, a wrong type, a missing secret stops the start
-with the key's path. Owns: meaning and defaults of every key (docs/configuration.md is printed from here). Not: reacting to a change."""
+"""The settings: frozen groups, one loader, every check.
+
+An unknown key, a wrong type, a missing secret stops the start with the key's path. Owns: meaning and defaults of every key
+(docs/configuration.md is printed from here). Not: reacting to a change.
+"""
 
 from __future__ import annotations
 
@@ -154,9 +157,9 @@ class CollectionRouting(Group):
 
 class RoutingConfig(Group):
     phase: Phase = Phase.PASSTHROUGH
-    """Where the migration starts. `cutover` and `complete` are only reached by `vecferry cutover`; afterwards the state decides."""
+    """Where the migration starts; `cutover` and `complete` are only reached by `vecferry cutover`. Later the state decides."""
     shadow: Fraction = 0.1
-    """Share of reads that are repeated on the secondary and compared (phases shadow and canary, and cutover for the way back)."""
+    """Share of reads that are repeated on the secondary and compared (phases shadow, canary, and cutover for the way back)."""
     canary: Fraction = 0.0
     """Share of reads that the secondary answers (phase canary)."""
     collections: Mapping[str, CollectionRouting] = Field(default_factory=dict)
@@ -173,8 +176,7 @@ class RoutingConfig(Group):
 
 class JournalConfig(Group):
     fsync: Fsync = Fsync.EVERY_WRITE
-    """every_write: an acknowledged write survives a power cut; interval: up to fsync_interval may be lost then; off: the system decides.
-    A kill of the process loses nothing in any of them."""
+    """every_write: an acknowledged write survives a power cut; interval: that long may be lost then; off: the system decides. A kill of the process loses nothing in any of them."""
     fsync_interval: Seconds = 0.1
     max_bytes: Bytes = 4 * 2**30
     """Size of the bodies kept; above it `when_full` holds."""
@@ -345,7 +347,8 @@ def _explain(error: ValidationError) -> ConfigError:
     if first["type"] == "extra_forbidden":
         known = _known_keys(where[:-1])
         near = difflib.get_close_matches(where[-1], known, 1, 0.5)
-        return ConfigError(path, f"unknown key{f', did you mean {near[0]}?' if near else f'; known here: {", ".join(known)}'}")
+        hint = f"did you mean {near[0]}?" if near else f"known here: {', '.join(known)}"
+        return ConfigError(path, f"unknown key; {hint}")
     return ConfigError(path, first["msg"].removeprefix("Value error, "))
 
 
