@@ -176,7 +176,8 @@ class RoutingConfig(Group):
 
 class JournalConfig(Group):
     fsync: Fsync = Fsync.EVERY_WRITE
-    """every_write: an acknowledged write survives a power cut; interval: that long may be lost then; off: the system decides. A kill of the process loses nothing in any of them."""
+    """every_write: an acknowledged write survives a power cut; interval: that long may be lost then; off: the system decides.
+    A kill of the process loses nothing in any of them."""
     fsync_interval: Seconds = 0.1
     max_bytes: Bytes = 4 * 2**30
     """Size of the bodies kept; above it `when_full` holds."""

@@ -1,0 +1,62 @@
+"""The state database: one SQLite file, one thread, one transaction a call.
+
+Owns: opening, threads, transactions. Not: any table (each noun's module declares its own), the journal (its own file and writer).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sqlite3
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TypeVar
+
+from proxy.errors import Broken, Unavailable
+
+T = TypeVar("T")
+
+
+class Store:
+    """`await store.run(work)` calls `work(connection)` in the store's thread, inside one durable transaction.
+
+    Raises Unavailable when the disk refuses (full, read-only), Broken when the file is damaged.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._thread = ThreadPoolExecutor(1, "vecferry-store")
+        os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+        self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=10)
+        self._db.execute("pragma journal_mode=wal")
+        self._db.execute("pragma synchronous=full")
+
+    def declare(self, ddl: str) -> None:
+        """Creates a noun's tables; only while starting, before the loop serves."""
+        self._db.executescript(ddl)
+
+    async def run(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._thread, self._transact, work)
+
+    def start(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """The same without a loop; only while starting."""
+        return self._transact(work)
+
+    def _transact(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        try:
+            self._db.execute("begin immediate")
+            try:
+                result = work(self._db)
+            except BaseException:
+                self._db.execute("rollback")
+                raise
+            self._db.execute("commit")
+        except sqlite3.OperationalError as error:
+            raise Unavailable(f"the state database cannot be written: {error}") from error
+        except sqlite3.DatabaseError as error:
+            raise Broken(f"the state database is damaged: {error}") from error
+        return result
+
+    def close(self) -> None:
+        self._thread.shutdown()
+        self._db.close()
