@@ -1,6 +1,6 @@
 """The state database: one SQLite file, one thread, one transaction a call.
 
-Owns: opening, threads, transactions. Not: any table (each noun's module declares its own), the journal (its own file and writer).
+Owns: opening, threads, transactions. Not: any table (each noun declares its own), the journal (its own file).
 """
 
 from __future__ import annotations
