@@ -75,17 +75,23 @@ class Tap(Protocol):
     limit: int
     """Bytes of request and of reply body that are kept for the tap; above it `body` is None."""
 
-    def request(self, request: Request | None, go: Callable[[], None]) -> None:
-        """The request is complete (None: larger than `limit`). Its last message bytes are forwarded when `go` is called."""
+    def request(self, request: Request | None, go: Callable[[Reply | None], None]) -> None:
+        """The request is complete (None: larger than `limit`). Its last message bytes are forwarded at `go(None)`.
 
-    def reply(self, go: Callable[[Reply | None], None]) -> None:
-        """The reply is complete up to its last bytes, which reach the client at `go(None)`.
+        `go(reply)` sends that reply instead and gives the upstream request up (reset there; `failed(sent=False)` follows).
+        """
+
+    def reply(self, reply: Reply | None, go: Callable[[Reply | None], None]) -> None:
+        """The upstream's whole reply (None: larger than `limit`); its last bytes reach the client at `go(None)`.
 
         Only where nothing of the reply was sent yet may `go` be given another reply to send in its place.
         """
 
+    holds_reply: bool
+    """True: nothing of the reply is sent before `go` (bounded by `limit`, above it the head goes out); False: it streams."""
+
     def done(self, reply: Reply | None) -> None:
-        """The upstream's whole reply (None: larger than `limit`)."""
+        """After the reply has gone to the client: the upstream's whole reply (None: larger than `limit`)."""
 
     def failed(self, error: ProxyError, *, sent: bool) -> None:
         """No complete reply. `sent`: the last bytes of the request had been forwarded, so its outcome is unknown."""
