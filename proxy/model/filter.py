@@ -1,6 +1,6 @@
 """The filter: a closed union. Close every `match` over it with `assert_never`.
 
-Meaning (executable in `proxy/backends/memory`): a field that is missing, and a field that is null, match no positive
+Meaning (executable in `evaluate.py`): a field that is missing, and a field that is null, match no positive
 condition; `Not` is plain negation, so it matches them. A condition on an array holds if any element satisfies it,
 except where a node says otherwise. Types do not mix: 1 equals 1.0, never "1" and never true.
 Compilers add what their product needs to get exactly this meaning, or refuse by feature name.

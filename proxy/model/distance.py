@@ -1,0 +1,71 @@
+"""The canonical metric value of two vectors, by the definition. Owns exactness, not speed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from proxy.model.point import Sparse, Vector
+from proxy.model.schema import Metric
+
+Values: TypeAlias = npt.NDArray[np.floating[Any]]
+
+
+def values(metric: Metric, query: Vector, rows: Sequence[Vector]) -> Values:
+    """One value for each of `rows`, which are of the query's kind and dimension.
+
+    Dense and binary against dense, sparse against sparse (DOT). Multivectors: the sum over the query's rows of the nearest
+    row's value (MaxSim).
+    """
+    if not rows:
+        return np.zeros(0)
+    if isinstance(query, Sparse):
+        return np.array([_sparse_dot(query, row) for row in rows if isinstance(row, Sparse)])
+    if query.ndim == 2:
+        return np.array([_max_sim(metric, query, np.asarray(row)) for row in rows])
+    return _dense(metric, query, np.stack([np.asarray(row) for row in rows]))
+
+
+def nearest_first(metric: Metric, found: Values) -> Values:
+    """Values turned so that ascending order is nearest first."""
+    return -found if metric.larger_is_nearer else found
+
+
+def _dense(metric: Metric, query: npt.NDArray[Any], rows: npt.NDArray[Any]) -> Values:
+    if metric in (Metric.HAMMING, Metric.JACCARD):
+        return _bits(metric, np.unpackbits(query), np.unpackbits(rows, axis=1))
+    found: Values = _FORMULAS[metric](query.astype(np.float64), rows.astype(np.float64))
+    return found
+
+
+def _cosine(query: Values, rows: Values) -> Any:
+    lengths = np.linalg.norm(rows, axis=1) * np.linalg.norm(query)
+    # a zero vector has no direction: as far from everything as orthogonal
+    return np.divide(rows @ query, lengths, out=np.zeros(len(rows)), where=lengths > 0)
+
+
+_FORMULAS: Final[Mapping[Metric, Callable[[Values, Values], Any]]] = {
+    Metric.DOT: lambda query, rows: rows @ query,
+    Metric.COSINE: _cosine,
+    Metric.EUCLIDEAN: lambda query, rows: np.linalg.norm(rows - query, axis=1),
+    Metric.MANHATTAN: lambda query, rows: np.abs(rows - query).sum(axis=1),
+}
+
+
+def _bits(metric: Metric, a: npt.NDArray[np.uint8], b: npt.NDArray[np.uint8]) -> Values:
+    both, either = (a & b).sum(axis=1).astype(np.float64), (a | b).sum(axis=1).astype(np.float64)
+    shared: Values = np.divide(both, either, out=np.ones(len(b)), where=either > 0)
+    return either - both if metric is Metric.HAMMING else 1 - shared
+
+
+def _sparse_dot(a: Sparse, b: Sparse) -> float:
+    _, in_a, in_b = np.intersect1d(a.indices, b.indices, assume_unique=True, return_indices=True)
+    return float(a.values[in_a].astype(np.float64) @ b.values[in_b].astype(np.float64))
+
+
+def _max_sim(metric: Metric, query: npt.NDArray[Any], rows: npt.NDArray[Any]) -> float:
+    best = max if metric.larger_is_nearer else min
+    return float(sum(best(_dense(metric, row, rows)) for row in query))
