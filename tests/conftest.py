@@ -1,0 +1,19 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from servers.milvus import MilvusServer
+
+
+@pytest.fixture(scope="session")
+def milvus() -> Iterator[MilvusServer]:
+    """One real Milvus for the whole session, started by the first test that asks; tests use collections of their own."""
+    pytest.importorskip("milvus", reason="the wheel milvus==2.3.5 does not install here (it is for x86_64 Linux)")
+    from servers.milvus import MilvusServer
+
+    with MilvusServer() as server:
+        yield server
