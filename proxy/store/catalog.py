@@ -7,12 +7,13 @@ durable, then visible. Not: asking the databases when to look again (the caller 
 from __future__ import annotations
 
 import asyncio
+import json
 import sqlite3
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, assert_never
 
-from pydantic import ConfigDict, TypeAdapter
+from pydantic import TypeAdapter
 
 from proxy.errors import NotFound
 from proxy.model.evolve import evolved
@@ -47,8 +48,7 @@ class Contents:
     facts: Mapping[str, str] = field(default_factory=dict)
 
 
-# Defaults and index parameters may be infinite; JSON as such has no word for it, Python's does.
-_DOCUMENT: Final = TypeAdapter(Contents, config=ConfigDict(ser_json_inf_nan="constants"))
+_DOCUMENT: Final = TypeAdapter(Contents)
 
 
 class StoredCatalog:
@@ -59,7 +59,7 @@ class StoredCatalog:
         self._changing = asyncio.Lock()
         store.declare(_TABLE)
         text = store.start(_read)
-        self._contents = Contents() if text is None else _DOCUMENT.validate_json(text)
+        self._contents = Contents() if text is None else _DOCUMENT.validate_python(json.loads(text))
 
     # ---- reads ----
 
@@ -122,7 +122,8 @@ class StoredCatalog:
     async def _become(self, change: Callable[[Contents], Contents]) -> None:
         async with self._changing:
             contents = change(self._contents)
-            document = _DOCUMENT.dump_json(contents)
+            # Python's json has a word for infinite defaults; pydantic's writes null.
+            document = json.dumps(_DOCUMENT.dump_python(contents), default=sorted)
             await self._store.run(lambda db: _write(db, document))
             self._contents = contents
 
@@ -195,5 +196,5 @@ def _read(db: sqlite3.Connection) -> str | None:
     return row[0] if row else None
 
 
-def _write(db: sqlite3.Connection, document: bytes) -> None:
-    db.execute("insert or replace into catalog (one, document) values (1, ?)", (document.decode(),))
+def _write(db: sqlite3.Connection, document: str) -> None:
+    db.execute("insert or replace into catalog (one, document) values (1, ?)", (document,))

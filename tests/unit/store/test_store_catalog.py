@@ -1,0 +1,123 @@
+"""The stored catalog: fidelity, changes, discovery."""
+
+import asyncio
+import math
+
+import pytest
+
+from proxy.backends.memory import MemoryBackend
+from proxy.errors import NotFound
+from proxy.model.operation import (
+    CreateCollection,
+    CreateIndex,
+    CreatePartition,
+    DropAlias,
+    DropCollection,
+    DropPartition,
+    RenameCollection,
+    SetAlias,
+    SetLoaded,
+)
+from proxy.model.schema import DType, Field, FieldType, IdKind, Metric, Schema, VectorField, VectorKind
+from proxy.store.catalog import StoredCatalog
+
+RICH = Schema(
+    "rich",
+    {
+        "dense": VectorField("dense", VectorKind.DENSE, 4, Metric.COSINE, DType.FLOAT16, {"params": {"M": 16, "x": [1, None]}}),
+        "sparse": VectorField("sparse", VectorKind.SPARSE, 0, None),
+    },
+    {
+        "tags": Field("tags", FieldType.ARRAY, FieldType.STRING, max_length=20, nullable=True, index="INVERTED"),
+        "price": Field("price", FieldType.FLOAT64, default=math.inf),
+        "count": Field("count", FieldType.INT64, default=2**63 - 1),
+    },
+    IdKind.STRING,
+    "pk",
+    auto_id=True,
+    dynamic=False,
+    partitions=("a", "b"),
+    native={"described": {"schema": {"name": "rich", "nested": [1, 2.5, "é", None, True]}}},
+)
+
+
+def plain(name: str) -> Schema:
+    return Schema(name, {"v": VectorField("v", VectorKind.DENSE, 4, None)})
+
+
+async def test_a_schema_comes_back_exactly(shelf):
+    await StoredCatalog(shelf.store).put(RICH)
+    assert StoredCatalog(shelf.reopen()).schema("rich") == RICH
+
+
+async def test_changes_are_kept(shelf):
+    catalog = StoredCatalog(shelf.store)
+    for change in (
+        CreateCollection(plain("a")),
+        CreateCollection(plain("b")),
+        SetAlias("alias", "a"),
+        CreateIndex("alias", "v", "i", {"metric": "dot", "M": 8}),
+        CreatePartition("a", "p"),
+        CreatePartition("a", "q"),
+        DropPartition("a", "p"),
+        SetLoaded("b", loaded=False),
+        SetAlias("gone", "b"),
+        DropAlias("gone"),
+    ):
+        await catalog.apply(change)
+    await catalog.set_fact("version", "2.3.5")
+    await catalog.exclude(frozenset({"b"}))
+    catalog = StoredCatalog(shelf.reopen())
+    assert catalog.schema("alias").vectors["v"].metric is Metric.DOT
+    assert catalog.schema("a").partitions == ("q",)
+    assert catalog.aliases() == {"alias": "a"}
+    assert (catalog.loaded("alias"), catalog.loaded("b")) == (True, False)
+    assert (catalog.fact("version"), catalog.fact("other")) == ("2.3.5", "")
+    assert (catalog.collections(), catalog.migrated()) == (("a", "b"), ("a",))
+
+
+async def test_a_rename_takes_along_what_belongs_to_the_collection(shelf):
+    catalog = StoredCatalog(shelf.store)
+    await catalog.put(plain("a"))
+    await catalog.apply(SetAlias("alias", "a"))
+    await catalog.apply(SetLoaded("a", loaded=False))
+    await catalog.exclude(frozenset({"a"}))
+    await catalog.apply(RenameCollection("a", "b"))
+    assert catalog.schema("alias").collection == "b"
+    assert not catalog.loaded("b")
+    assert catalog.excluded() == {"b"}
+    with pytest.raises(NotFound):
+        catalog.schema("a")
+
+
+async def test_a_change_applied_again_is_no_error(shelf):
+    catalog = StoredCatalog(shelf.store)
+    story = [
+        CreateCollection(plain("a")),
+        SetAlias("x", "a"),
+        RenameCollection("a", "b"),
+        CreatePartition("b", "p"),
+        CreateIndex("b", "v", "i", {}),
+        DropCollection("b"),
+    ]
+    for change in story + story[2:]:
+        await catalog.apply(change)
+    assert (catalog.collections(), catalog.aliases()) == ((), {})
+
+
+async def test_changes_at_the_same_time_are_all_kept(shelf):
+    catalog = StoredCatalog(shelf.store)
+    await asyncio.gather(*(catalog.put(plain(f"c{n}")) for n in range(20)))
+    assert len(StoredCatalog(shelf.reopen()).collections()) == 20
+
+
+async def test_discovery_takes_over_what_the_source_has(shelf):
+    catalog = StoredCatalog(shelf.store)
+    source = MemoryBackend(catalog)
+    await source.apply(CreateCollection(plain("a")))
+    await source.apply(SetAlias("alias", "a"))
+    await catalog.put(plain("gone"))
+    await catalog.discover(source)
+    assert catalog.collections() == ("a",)
+    assert catalog.aliases() == {"alias": "a"}
+    assert catalog.fact("version") == "memory"
