@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Collection, Coroutine, Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Protocol, TypeAlias
@@ -292,6 +293,61 @@ class Backend(Protocol):
 
     async def quiesce(self, collection: str) -> None:
         """After many writes: flush or wait for indexing, so that reads are at full quality. May do nothing."""
+
+
+# ---- long tasks beside live writes ----
+
+
+@dataclass(frozen=True, slots=True)
+class Roles:
+    """Who is what in this epoch. A task takes it once, when it starts."""
+
+    primary: Backend
+    secondary: Backend
+    epoch: int
+
+
+class Touched(Protocol):
+    """Keys that live writes may have changed. `all`: it cannot tell, so take every key for touched."""
+
+    @property
+    def keys(self) -> AbstractSet[Key]: ...
+
+    @property
+    def all(self) -> bool: ...
+
+
+class LiveWrites(Protocol):
+    """What a task must know of the writes that go on while it works; the mirror, seen from beside."""
+
+    @property
+    def position(self) -> int:
+        """Of the last write that began."""
+
+    async def known_until(self, position: int) -> None:
+        """Returns when every write up to `position` has its outcome and its keys are known."""
+
+    def touched(self, collection: str, since: int) -> Touched:
+        """By writes behind `since`, by writes in flight, or dirty."""
+
+    def mark_dirty(self, keys: Iterable[Key], why: str, *, after: float = 0.0) -> None:
+        """Have them settled, durably, `after` seconds from now."""
+
+    async def settled(self, keys: Collection[Key]) -> None:
+        """Returns when none of them is dirty and none waits in the journal; parked ones are left aside."""
+
+
+class Progress(Protocol):
+    """What a long task tells of itself."""
+
+    def report(self, done: int, total: int) -> None:
+        """In points; clears what `stalled` said."""
+
+    def stalled(self, why: str) -> None:
+        """It waits and tries again."""
+
+    async def turn(self) -> None:
+        """Returns when it may go on; waits while the task is paused."""
 
 
 # ---- time ----
