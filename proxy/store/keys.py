@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Sequence
 from typing import Any
 from uuid import UUID
+
+import orjson
 
 from proxy.errors import Broken
 from proxy.model.point import Key, PointId
@@ -14,13 +15,13 @@ from proxy.model.point import Key, PointId
 def dump_key(key: Key) -> str:
     """Canonical, so that equal keys are equal texts. The collection is left out: rows and checkpoints belong to one."""
     identity = {"uuid": str(key.id)} if isinstance(key.id, UUID) else key.id
-    return json.dumps([key.partition, identity], ensure_ascii=False, separators=(",", ":"))
+    return orjson.dumps([key.partition, identity]).decode()
 
 
 def load_key(collection: str, text: str) -> Key:
     """Raises Broken on what `dump_key` did not write."""
     try:
-        partition, identity = json.loads(text)
+        partition, identity = orjson.loads(text)
     except ValueError as error:
         raise Broken(f"a stored key of {collection} cannot be read: {error}") from error
     return Key(collection, partition, _identity(identity))
