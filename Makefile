@@ -1,0 +1,39 @@
+# Each target sets up what it needs in a virtual environment of its own. PYTHON: the interpreter to make it with (3.11 to 3.13).
+PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v python3.13 || command -v python3)
+VENV ?= .venv
+BIN := $(VENV)/bin
+PAIR ?= milvus-qdrant
+
+.PHONY: demo test check bench lock docs clean help
+help:
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
+
+$(VENV)/.ready-%: pyproject.toml protos/build_hook.py $(wildcard protos/vecferry/*.proto) requirements.lock
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint requirements.lock --editable ".[$*]"
+	@touch $@
+
+demo: $(VENV)/.ready-demo ## the whole migration on real servers, with a live display
+	$(BIN)/python -m demo $(PAIR)
+
+test: $(VENV)/.ready-dev ## all tests that this machine can run
+	$(BIN)/python -m pytest $(ARGS)
+
+check: $(VENV)/.ready-dev ## format, lint, types, import rules, Kubernetes files
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/kubernetes-validate --strict --quiet deploy/kubernetes/*.yaml
+
+bench: $(VENV)/.ready-dev $(VENV)/.ready-bench ## side by side with Envoy and nginx; direct against mirrored
+	$(BIN)/python -m benchmarks $(ARGS)
+
+lock: $(VENV)/.ready-dev ## the versions that the image and CI install
+	$(BIN)/python -m pip freeze --exclude-editable > requirements.lock
+
+docs: $(VENV)/.ready-dev ## the pages that are printed from the code
+	$(BIN)/vecferry config keys > docs/configuration.md
+
+clean:
+	rm -rf $(VENV) .venvs .cache proxy/_pb
