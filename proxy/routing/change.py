@@ -1,0 +1,103 @@
+"""The change of primary: cutover and rollback are the same act.
+
+Owns: hold, drain, commit, turn, release, and that nothing has changed when it fails before the commit.
+Not: whether it may be done (gates, asked before), which requests wait (hold.py).
+
+| step | fails | then |
+|---|---|---|
+| hold: new writes wait | cannot | |
+| writes under way land, the journal drains | longer than cutover.max_hold | release; nothing has changed |
+| commit epoch + 1, durable | disk | release; nothing has changed |
+| turn the mirror, switch the routes | cannot: memory only; after a crash here the start reads the new epoch | |
+| release what waited, in order | cannot | |
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable
+from dataclasses import dataclass
+from typing import Final
+
+from proxy.config import CutoverConfig, Phase
+from proxy.errors import Reason, Refused
+from proxy.mirror.mirror import Mirror
+from proxy.ports import Clock
+from proxy.routing.phase import PHASES
+from proxy.routing.router import Router
+from proxy.routing.sides import Sides
+from proxy.store.migration import Decision, Migration
+from proxy.telemetry import metrics
+from proxy.telemetry.traces import tracer
+
+log = logging.getLogger(__name__)
+
+CLOSE_ENOUGH: Final = 0.2
+"""Seconds of journal lag at which writes are held."""
+
+
+@dataclass(frozen=True, slots=True)
+class Changed:
+    """`held` in seconds: how long new writes waited."""
+
+    epoch: int
+    held: float
+
+
+class Change:
+    def __init__(
+        self, router: Router, mirror: Mirror, migration: Migration, sides: Sides, config: CutoverConfig, clock: Clock
+    ) -> None:
+        self._router = router
+        self._mirror = mirror
+        self._migration = migration
+        self._sides = sides
+        self._config = config
+        self._clock = clock
+        self._alone = asyncio.Lock()
+
+    async def run(self, phase: Phase, decision: Decision) -> Changed:
+        """Enters `phase`, whose primary is the other place. Raises Refused when it could not drain in time."""
+        if self._alone.locked():
+            raise Refused("a change of primary is under way already", Reason.ALREADY_EXISTS)
+        async with self._alone:
+            # The backlog goes while writes still go on, so that only the last of it is waited for in the hold.
+            await self._within(self._nearly_drained(), "the journal did not come close to empty")
+            with tracer.start_as_current_span("change of primary", attributes={"phase": phase}):
+                begun = self._clock.monotonic()
+                self._router.hold.begin()
+                try:
+                    await self._commit(phase, decision)
+                finally:
+                    self._router.hold.release()
+                    held = self._clock.monotonic() - begun
+                    metrics.HOLD_SECONDS.observe(held)
+        log.info("the primary has changed", extra={"phase": phase, "epoch": self._migration.epoch, "held": round(held, 4)})
+        return Changed(self._migration.epoch, held)
+
+    async def _commit(self, phase: Phase, decision: Decision) -> None:
+        await self._within(self._drained(), "writes under way and the journal did not finish")
+        row = PHASES[phase]
+        await self._migration.commit_epoch(self._migration.epoch + 1, row.primary, phase, decision)
+        primary, secondary = self._sides.at(row.primary), self._sides.at(row.primary.other)
+        await self._mirror.turn(primary.backend, secondary.backend, self._migration.epoch)
+        self._router.enter(phase)
+
+    async def _nearly_drained(self) -> None:
+        while self._mirror.status().oldest_seconds > CLOSE_ENOUGH:
+            await self._clock.sleep(CLOSE_ENOUGH / 10)
+
+    async def _drained(self) -> None:
+        await self._router.hold.all_landed()
+        await self._mirror.drained()
+
+    async def _within(self, work: Awaitable[None], why: str) -> None:
+        try:
+            async with asyncio.timeout(self._config.max_hold):
+                await work
+        except TimeoutError as error:
+            raise Refused(
+                f"{why} within cutover.max_hold ({self._config.max_hold:g} s); "
+                "nothing has changed, try again when the load is lower"
+            ) from error
