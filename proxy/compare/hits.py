@@ -7,7 +7,7 @@ Answers are nearest first; values are canonical (proxy/model/schema.Metric).
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -109,10 +109,6 @@ def rank_biased_overlap(first: Sequence[Key], second: Sequence[Key], p: float = 
         total += weight * len(seen_first & seen_second) / d
         weights += weight
     return total / weights if depth else 1.0
-
-
-def without(hits: Sequence[Hit], keys: Collection[Key]) -> tuple[Hit, ...]:
-    return tuple(hit for hit in hits if hit.key not in keys)
 
 
 def violations(points: Sequence[Point], condition: Filter) -> tuple[Key, ...]:
