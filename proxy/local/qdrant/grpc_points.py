@@ -1,0 +1,228 @@
+"""The service qdrant.Points, but its legacy searches (refused by name: every client since 1.10 has Query)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from qdrant_client import grpc as pb
+from qdrant_client import models
+from qdrant_client.conversions.conversion import GrpcToRest, RestToGrpc, grpc_field_type_to_payload_schema
+
+from proxy.local.qdrant import reads, updates
+from proxy.local.qdrant.collection import FieldSchema, create_index, delete_index
+from proxy.local.qdrant.errors import BAD_REQUEST, Fault, absent
+from proxy.local.qdrant.filters import compile_filter
+from proxy.local.qdrant.grpc_wire import encode_id, encode_record, encode_scored, parse_points
+from proxy.local.qdrant.registry import Registry
+
+_Op = pb.PointsUpdateOperation
+
+
+def _optional(request: Any, name: str, convert: Callable[[Any], Any] = lambda value: value) -> Any:
+    """A field as the REST models have it: None where it is not set."""
+    return convert(getattr(request, name)) if request.HasField(name) else None
+
+
+def _refuse_shards(request: Any) -> None:
+    if request.HasField("shard_key_selector"):
+        raise absent("shard keys are")
+
+
+def _done(number: int, *, wait: bool) -> pb.UpdateResult:
+    status = pb.UpdateStatus.Completed if wait else pb.UpdateStatus.Acknowledged
+    return pb.UpdateResult(operation_id=number, status=status)
+
+
+def _written(request: Any, number: int) -> pb.PointsOperationResponse:
+    return pb.PointsOperationResponse(result=_done(number, wait=request.wait))
+
+
+# ---- writes ----
+
+
+def _upsert(registry: Registry, request: Any) -> pb.PointsOperationResponse:
+    _refuse_shards(request)
+    collection = registry.get(request.collection_name)
+    only = compile_filter(_optional(request, "update_filter", GrpcToRest.convert_filter))
+    mode = _optional(request, "update_mode", GrpcToRest.convert_update_mode)
+    return _written(request, updates.upsert(collection, parse_points(request.points), only, mode))
+
+
+def _write(variant: Callable[[Any], Any]) -> Callable[[Registry, Any], pb.PointsOperationResponse]:
+    """A single write is the batch's form of it, with one operation."""
+
+    def run(registry: Registry, request: Any) -> pb.PointsOperationResponse:
+        _refuse_shards(request)
+        operation = GrpcToRest.convert_points_update_operation(variant(request))
+        return _written(request, updates.write(registry.get(request.collection_name), operation))
+
+    return run
+
+
+def _set_payload(request: Any) -> dict[str, Any]:
+    key = request.key if request.HasField("key") else None
+    return {"payload": request.payload, "points_selector": request.points_selector, "key": key}
+
+
+def _update_vectors(request: Any) -> Any:
+    only = request.update_filter if request.HasField("update_filter") else None
+    return _Op(update_vectors=_Op.UpdateVectors(points=request.points, update_filter=only))
+
+
+def _update_batch(registry: Registry, request: Any) -> pb.UpdateBatchResponse:
+    collection = registry.get(request.collection_name)
+    done = []
+    for operation in request.operations:
+        _refuse_shards(getattr(operation, operation.WhichOneof("operation") or "upsert"))
+        number = updates.write(collection, GrpcToRest.convert_points_update_operation(operation))
+        done.append(_done(number, wait=request.wait))
+    return pb.UpdateBatchResponse(result=done)
+
+
+def _create_index(registry: Registry, request: Any) -> pb.PointsOperationResponse:
+    collection = registry.get(request.collection_name)
+    if request.HasField("field_index_params"):
+        schema: FieldSchema = GrpcToRest.convert_payload_schema_params(request.field_index_params)
+    elif request.HasField("field_type"):
+        schema = GrpcToRest.convert_payload_schema_type(grpc_field_type_to_payload_schema(request.field_type))
+    else:
+        raise Fault(BAD_REQUEST, "field_type or field_index_params is required")
+    number = create_index(collection, request.field_name, schema)
+    registry.save()
+    return _written(request, number)
+
+
+def _delete_index(registry: Registry, request: Any) -> pb.PointsOperationResponse:
+    number = delete_index(registry.get(request.collection_name), request.field_name)
+    registry.save()
+    return _written(request, number)
+
+
+def _create_vector(registry: Registry, request: Any) -> pb.PointsOperationResponse:
+    number = updates.create_vector(registry.get(request.collection_name), request.vector_name, _vector_config(request))
+    registry.save()
+    return _written(request, number)
+
+
+def _vector_config(request: Any) -> models.VectorNameConfig:
+    datatype = lambda found: models.VectorStorageDatatype(GrpcToRest.convert_datatype(found).value)  # noqa: E731
+    match request.WhichOneof("vector_config"):
+        case "dense_config":
+            dense = request.dense_config
+            return models.DenseVectorNameConfig(
+                dense=models.DenseVectorConfig(
+                    size=dense.size,
+                    distance=GrpcToRest.convert_distance(dense.distance),
+                    multivector_config=_optional(dense, "multivector_config", GrpcToRest.convert_multivector_config),
+                    datatype=_optional(dense, "datatype", datatype),
+                )
+            )
+        case "sparse_config":
+            sparse = request.sparse_config
+            return models.SparseVectorNameConfig(
+                sparse=models.SparseVectorConfig(
+                    modifier=_optional(sparse, "modifier", GrpcToRest.convert_modifier),
+                    datatype=_optional(sparse, "datatype", datatype),
+                )
+            )
+        case _:
+            raise Fault(BAD_REQUEST, "dense_config or sparse_config is required")
+
+
+def _delete_vector(registry: Registry, request: Any) -> pb.PointsOperationResponse:
+    number = updates.delete_vector(registry.get(request.collection_name), request.vector_name)
+    registry.save()
+    return _written(request, number)
+
+
+# ---- reads ----
+
+
+def _get(registry: Registry, request: Any) -> pb.GetResponse:
+    _refuse_shards(request)
+    wanted = models.PointRequest(ids=[GrpcToRest.convert_point_id(one) for one in request.ids], **_selectors(request))
+    return pb.GetResponse(result=map(encode_record, reads.retrieve(registry.get(request.collection_name), wanted)))
+
+
+def _scroll(registry: Registry, request: Any) -> pb.ScrollResponse:
+    _refuse_shards(request)
+    wanted = models.ScrollRequest(
+        offset=_optional(request, "offset", GrpcToRest.convert_point_id),
+        limit=_optional(request, "limit"),
+        filter=_optional(request, "filter", GrpcToRest.convert_filter),
+        order_by=_optional(request, "order_by", GrpcToRest.convert_order_by),
+        **_selectors(request),
+    )
+    page, following = reads.scroll(registry.get(request.collection_name), wanted)
+    return pb.ScrollResponse(
+        result=map(encode_record, page), next_page_offset=encode_id(following) if following is not None else None
+    )
+
+
+def _selectors(request: Any) -> dict[str, Any]:
+    return {
+        "with_payload": _optional(request, "with_payload", GrpcToRest.convert_with_payload_selector),
+        "with_vector": _optional(request, "with_vectors", GrpcToRest.convert_with_vectors_selector),
+    }
+
+
+def _count(registry: Registry, request: Any) -> pb.CountResponse:
+    _refuse_shards(request)
+    wanted = models.CountRequest(
+        filter=_optional(request, "filter", GrpcToRest.convert_filter), exact=_optional(request, "exact")
+    )
+    return pb.CountResponse(result=pb.CountResult(count=reads.count(registry.get(request.collection_name), wanted)))
+
+
+def _facet(registry: Registry, request: Any) -> pb.FacetResponse:
+    _refuse_shards(request)
+    wanted = models.FacetRequest(
+        key=request.key,
+        limit=_optional(request, "limit"),
+        filter=_optional(request, "filter", GrpcToRest.convert_filter),
+        exact=_optional(request, "exact"),
+    )
+    hits = reads.facet(registry.get(request.collection_name), wanted)
+    return pb.FacetResponse(
+        hits=[pb.FacetHit(value=RestToGrpc.convert_facet_value(hit.value), count=hit.count) for hit in hits]
+    )
+
+
+def _query(registry: Registry, request: Any) -> pb.QueryResponse:
+    _refuse_shards(request)
+    found = reads.query(registry.get, request.collection_name, GrpcToRest.convert_query_points(request))
+    return pb.QueryResponse(result=map(encode_scored, found))
+
+
+def _query_batch(registry: Registry, request: Any) -> pb.QueryBatchResponse:
+    for one in request.query_points:
+        _refuse_shards(one)
+    wanted = [GrpcToRest.convert_query_points(one) for one in request.query_points]
+    answers = [reads.query(registry.get, request.collection_name, one) for one in wanted]
+    return pb.QueryBatchResponse(result=[pb.BatchResult(result=map(encode_scored, answer)) for answer in answers])
+
+
+POINTS: Final[Mapping[str, Callable[[Registry, Any], Any]]] = {
+    "Upsert": _upsert,
+    "Delete": _write(lambda r: _Op(delete_points=_Op.DeletePoints(points=r.points))),
+    "UpdateVectors": _write(_update_vectors),
+    "DeleteVectors": _write(
+        lambda r: _Op(delete_vectors=_Op.DeleteVectors(points_selector=r.points_selector, vectors=r.vectors))
+    ),
+    "SetPayload": _write(lambda r: _Op(set_payload=_Op.SetPayload(**_set_payload(r)))),
+    "OverwritePayload": _write(lambda r: _Op(overwrite_payload=_Op.OverwritePayload(**_set_payload(r)))),
+    "DeletePayload": _write(lambda r: _Op(delete_payload=_Op.DeletePayload(keys=r.keys, points_selector=r.points_selector))),
+    "ClearPayload": _write(lambda r: _Op(clear_payload=_Op.ClearPayload(points=r.points))),
+    "UpdateBatch": _update_batch,
+    "CreateFieldIndex": _create_index,
+    "DeleteFieldIndex": _delete_index,
+    "CreateVectorName": _create_vector,
+    "DeleteVectorName": _delete_vector,
+    "Get": _get,
+    "Scroll": _scroll,
+    "Count": _count,
+    "Facet": _facet,
+    "Query": _query,
+    "QueryBatch": _query_batch,
+}

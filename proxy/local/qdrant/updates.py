@@ -1,0 +1,170 @@
+"""Writes: from a REST operation to the engine's, applied in the order given.
+
+Owns: every point write and the named vectors. Not: fields of the request that only concern the reply (wait).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final
+
+import qdrant_edge as edge
+from qdrant_client import models
+
+from proxy.local.qdrant.collection import Collection
+from proxy.local.qdrant.engine import twin
+from proxy.local.qdrant.errors import BAD_REQUEST, VALIDATION, WRONG_INPUT, Fault, absent, engine_faults
+from proxy.local.qdrant.filters import compile_filter
+from proxy.local.qdrant.settings import check_vector_name, check_vector_size, dense_by_name, modifier
+from proxy.local.qdrant.vectors import engine_id, engine_vectors
+
+_ENGINE = edge.UpdateOperation
+
+
+def write(collection: Collection, operation: models.UpdateOperation) -> int:
+    """Applies one operation; returns its number. Raises Fault, then nothing of an upsert was applied."""
+    with engine_faults():
+        compiled = OPERATIONS[type(operation)](operation)
+    return collection.update(compiled)
+
+
+def upsert(collection: Collection, points: list[edge.Point], only: edge.Filter | None, mode: models.UpdateMode | None) -> int:
+    """`only`: existing points that do not match it stay as they are."""
+    if not points:
+        raise Fault(BAD_REQUEST, "Empty update request")
+    with engine_faults():
+        operation = _ENGINE.upsert_points(points, condition=only, update_mode=twin(mode))
+    return collection.update(operation)
+
+
+def refuse_shard_key(key: Any) -> None:
+    if key is not None:
+        raise absent("shard keys are")
+
+
+def _upsert(found: models.PointsList | models.PointsBatch) -> edge.UpdateOperation:
+    refuse_shard_key(found.shard_key)
+    points = _listed(found.points) if isinstance(found, models.PointsList) else _batched(found.batch)
+    if not points:
+        raise Fault(BAD_REQUEST, "Empty update request")
+    return _ENGINE.upsert_points(points, condition=compile_filter(found.update_filter), update_mode=twin(found.update_mode))
+
+
+def _listed(points: Sequence[models.PointStruct]) -> list[edge.Point]:
+    return [edge.Point(engine_id(point.id), engine_vectors(point.vector), point.payload or {}) for point in points]
+
+
+def _batched(batch: models.Batch) -> list[edge.Point]:
+    """The columnar form."""
+    vectors = _rows(batch.vectors, len(batch.ids))
+    payloads: Sequence[Any] = batch.payloads if batch.payloads is not None else [None] * len(batch.ids)
+    if not len(batch.ids) == len(vectors) == len(payloads):
+        raise Fault(VALIDATION, "[batch: number of ids, vectors and payloads must be equal]")
+    rows = zip(batch.ids, vectors, payloads, strict=True)
+    return [edge.Point(engine_id(raw), engine_vectors(vector), payload or {}) for raw, vector, payload in rows]
+
+
+def _rows(vectors: Any, count: int) -> Sequence[Any]:
+    if not isinstance(vectors, dict):
+        return list(vectors)
+    if any(len(column) != count for column in vectors.values()):
+        raise Fault(VALIDATION, "[batch: number of ids and vectors must be equal]")
+    return [{name: column[row] for name, column in vectors.items()} for row in range(count)]
+
+
+def _update_vectors(found: models.UpdateVectors) -> edge.UpdateOperation:
+    refuse_shard_key(found.shard_key)
+    if not found.points:
+        raise Fault(BAD_REQUEST, "Empty update request")
+    points = [edge.PointVectors(engine_id(point.id), engine_vectors(point.vector)) for point in found.points]
+    return _ENGINE.update_vectors(points, condition=compile_filter(found.update_filter))
+
+
+def _set_payload(
+    found: models.SetPayload, by_ids: Callable[..., edge.UpdateOperation], by_filter: Callable[..., edge.UpdateOperation]
+) -> edge.UpdateOperation:
+    return _select(found, by_ids, by_filter, found.payload, found.key)
+
+
+def _select(
+    found: Any, by_ids: Callable[..., edge.UpdateOperation], by_filter: Callable[..., edge.UpdateOperation], *rest: Any
+) -> edge.UpdateOperation:
+    """`found` names its points by `points` or by `filter`."""
+    refuse_shard_key(found.shard_key)
+    if (points := getattr(found, "points", None)) is not None:
+        return by_ids([engine_id(raw) for raw in points], *rest)
+    if (condition := getattr(found, "filter", None)) is not None:
+        return by_filter(compile_filter(condition), *rest)
+    raise Fault(VALIDATION, "[Either list of point ids or filter must be provided]")
+
+
+OPERATIONS: Final[Mapping[type, Callable[[Any], edge.UpdateOperation]]] = {
+    models.UpsertOperation: lambda found: _upsert(found.upsert),
+    models.DeleteOperation: lambda found: _select(found.delete, _ENGINE.delete_points, _ENGINE.delete_points_by_filter),
+    models.SetPayloadOperation: lambda found: _set_payload(
+        found.set_payload, _ENGINE.set_payload, _ENGINE.set_payload_by_filter
+    ),
+    models.OverwritePayloadOperation: lambda found: _set_payload(
+        found.overwrite_payload, _ENGINE.overwrite_payload, _ENGINE.overwrite_payload_by_filter
+    ),
+    models.DeletePayloadOperation: lambda found: _select(
+        found.delete_payload, _ENGINE.delete_payload, _ENGINE.delete_payload_by_filter, found.delete_payload.keys
+    ),
+    models.ClearPayloadOperation: lambda found: _select(
+        found.clear_payload, _ENGINE.clear_payload, _ENGINE.clear_payload_by_filter
+    ),
+    models.UpdateVectorsOperation: lambda found: _update_vectors(found.update_vectors),
+    models.DeleteVectorsOperation: lambda found: _select(
+        found.delete_vectors, _ENGINE.delete_vectors, _ENGINE.delete_vectors_by_filter, found.delete_vectors.vector
+    ),
+}
+
+
+def create_vector(collection: Collection, name: str, config: models.VectorNameConfig) -> int:
+    """Persisted by the caller's `registry.save()`. Raises Fault when the name has another configuration."""
+    check_vector_name(name)
+    settings = collection.settings
+    if isinstance(settings.vectors, models.VectorParams):
+        raise Fault(WRONG_INPUT, "a collection with one unnamed vector cannot have named ones")
+    if name in dense_by_name(settings) or name in (settings.sparse_vectors or {}):
+        raise Fault(WRONG_INPUT, f"vector '{name}' already exists")
+    if isinstance(config, models.DenseVectorNameConfig):
+        return _create_dense(collection, name, config.dense)
+    return _create_sparse(collection, name, config.sparse)
+
+
+def _create_dense(collection: Collection, name: str, config: models.DenseVectorConfig) -> int:
+    check_vector_size(config.size)
+    datatype = models.Datatype(config.datatype.value) if config.datatype is not None else None
+    number = collection.update(
+        _ENGINE.create_dense_vector(name, config.size, twin(config.distance), twin(config.multivector_config), twin(datatype))
+    )
+    params = models.VectorParams(
+        size=config.size, distance=config.distance, multivector_config=config.multivector_config, datatype=datatype
+    )
+    _set_vectors(collection, {**dense_by_name(collection.settings), name: params}, collection.settings.sparse_vectors)
+    return number
+
+
+def _create_sparse(collection: Collection, name: str, config: models.SparseVectorConfig) -> int:
+    datatype = models.Datatype(config.datatype.value) if config.datatype is not None else None
+    number = collection.update(_ENGINE.create_sparse_vector(name, modifier(config.modifier), twin(datatype)))
+    index = models.SparseIndexParams(datatype=datatype) if datatype is not None else None
+    params = models.SparseVectorParams(modifier=config.modifier, index=index)
+    _set_vectors(collection, collection.settings.vectors, {**(collection.settings.sparse_vectors or {}), name: params})
+    return number
+
+
+def delete_vector(collection: Collection, name: str) -> int:
+    """Persisted by the caller's `registry.save()`."""
+    dense = dense_by_name(collection.settings)
+    sparse = dict(collection.settings.sparse_vectors or {})
+    if isinstance(collection.settings.vectors, models.VectorParams) or name not in (*dense, *sparse):
+        raise Fault(WRONG_INPUT, f"Not existing vector name error: {name}")
+    number = collection.update(_ENGINE.delete_vector_name(name))
+    _set_vectors(collection, {k: v for k, v in dense.items() if k != name}, {k: v for k, v in sparse.items() if k != name})
+    return number
+
+
+def _set_vectors(collection: Collection, dense: Any, sparse: Any) -> None:
+    collection.settings = collection.settings.model_copy(update={"vectors": dense or None, "sparse_vectors": sparse or None})

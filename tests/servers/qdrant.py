@@ -1,0 +1,100 @@
+"""A local Qdrant server as a process of its own, for tests: `with QdrantServer(directory) as server: ...`.
+
+Dies with the process that started it, however that ends.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Final, Self
+
+_PR_SET_PDEATHSIG: Final = 1
+_READY: Final = re.compile(r"ready rest=(?P<host>[^:\s]+):(?P<rest>\d+) grpc=[^:\s]+:(?P<grpc>\d+)")
+STOP_SECONDS: Final = 15.0
+_LIBC: Final = ctypes.CDLL(None)
+
+
+class QdrantServer:
+    """`port` and `grpc_port` are 0 until the first start, then kept over restarts, as the data is."""
+
+    def __init__(self, data: Path, *, api_key: str | None = None, port: int = 0, grpc_port: int = 0) -> None:
+        self.data = data
+        self.api_key = api_key
+        self.host = "127.0.0.1"
+        self.port = port
+        self.grpc_port = grpc_port
+        self._process: subprocess.Popen[str] | None = None
+
+    @property
+    def url(self) -> str:
+        return f"http://{self.host}:{self.port}"
+
+    @property
+    def grpc_url(self) -> str:
+        return f"http://{self.host}:{self.grpc_port}"
+
+    @property
+    def pid(self) -> int:
+        return self._running().pid
+
+    def start(self) -> Self:
+        """Returns when it is ready. Raises RuntimeError with what it said when it ends instead."""
+        self._process = subprocess.Popen(
+            self._command(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=_die_with_parent
+        )
+        assert self._process.stdout is not None
+        line = self._process.stdout.readline()
+        if (found := _READY.match(line)) is None:
+            _, errors = self._process.communicate()
+            self._process = None
+            raise RuntimeError(f"the local Qdrant server did not start: {line}{errors}")
+        self.port, self.grpc_port = int(found["rest"]), int(found["grpc"])
+        return self
+
+    def stop(self) -> str:
+        """SIGTERM, and waits. Returns what it wrote to stderr; raises RuntimeError when it ended badly."""
+        errors, code = self._end(signal.SIGTERM)
+        if code != 0:
+            raise RuntimeError(f"the local Qdrant server ended with {code}: {errors}")
+        return errors
+
+    def kill(self) -> None:
+        """SIGKILL, and waits."""
+        self._end(signal.SIGKILL)
+
+    def restart(self) -> None:
+        self.stop()
+        self.start()
+
+    def __enter__(self) -> Self:
+        return self if self._process is not None else self.start()
+
+    def __exit__(self, *_: object) -> None:
+        if self._process is not None:
+            self.stop()
+
+    def _command(self) -> list[str]:
+        command = [sys.executable, "-m", "proxy.local.qdrant", "--data", str(self.data)]
+        command += ["--host", self.host, "--port", str(self.port), "--grpc-port", str(self.grpc_port)]
+        return command + (["--api-key", self.api_key] if self.api_key is not None else [])
+
+    def _running(self) -> subprocess.Popen[str]:
+        if self._process is None:
+            raise RuntimeError("the local Qdrant server is not running")
+        return self._process
+
+    def _end(self, number: signal.Signals) -> tuple[str, int]:
+        process = self._running()
+        process.send_signal(number)
+        _, errors = process.communicate(timeout=STOP_SECONDS)
+        self._process = None
+        return errors, process.returncode
+
+
+def _die_with_parent() -> None:
+    _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
