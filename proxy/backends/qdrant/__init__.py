@@ -1,0 +1,1 @@
+"""Qdrant as one of the two sides."""

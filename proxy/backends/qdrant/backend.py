@@ -1,0 +1,178 @@
+"""Qdrant as a side: thin I/O. What is sent is made by compile.py and schema.py, what comes back read by parse.py."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Final, assert_never
+
+from proxy.backends.qdrant import compile
+from proxy.backends.qdrant.client import Client
+from proxy.backends.qdrant.features import FEATURES
+from proxy.backends.qdrant.ids import mapped_id, next_id, point_id
+from proxy.backends.qdrant.parse import beyond, parse_hits, parse_points
+from proxy.backends.qdrant.schema import fit
+from proxy.backends.qdrant.structure import Structure
+from proxy.config import SideConfig
+from proxy.errors import Reason, Refused, Unsupported
+from proxy.model.evolve import evolved
+from proxy.model.feature import Feature, Support
+from proxy.model.operation import (
+    Consistency,
+    Count,
+    CreateCollection,
+    CreateIndex,
+    CreatePartition,
+    DropAlias,
+    DropCollection,
+    DropIndex,
+    DropPartition,
+    Fetch,
+    Hits,
+    Page,
+    RenameCollection,
+    Scan,
+    SchemaWrite,
+    Search,
+    SetAlias,
+    SetLoaded,
+)
+from proxy.model.point import Key, Point
+from proxy.model.schema import Product, Schema
+from proxy.ports import Catalog, Fit, ServerInfo
+
+MINIMUM_VERSION: Final = (1, 16)
+"""The first that is sure to read vectors in the form in which we send them."""
+MAX_RANGE_CANDIDATES: Final = 65_536
+"""Hits fetched for one query with a far bound: those nearer than it come along and are cut away."""
+
+
+class QdrantBackend:
+    """Implements `ports.Backend`. Raises ConfigError where `side` cannot be reached as it is written."""
+
+    product = Product.QDRANT
+    features: Mapping[Feature, Support] = FEATURES
+
+    def __init__(self, side: SideConfig, catalog: Catalog) -> None:
+        self._catalog = catalog
+        self._client = Client(side)
+        self._structure = Structure(self._client)
+
+    async def ping(self) -> ServerInfo:
+        version = await self._client.version()
+        if _numbers(version) < MINIMUM_VERSION:
+            wanted = ".".join(map(str, MINIMUM_VERSION))
+            raise Refused(f"Qdrant at {self._client.url} is {version}; {wanted} or later is needed", Reason.UNSUPPORTED)
+        return ServerInfo(Product.QDRANT, version)
+
+    async def close(self) -> None:
+        await self._client.close()
+
+    # ---- data ----
+
+    async def put(self, points: Sequence[Point]) -> None:
+        if points:
+            schema = self._catalog.schema(points[0].key.collection)
+            await self._client.update(self._client.points.Upsert, compile.upsert(points, schema))
+
+    async def remove(self, keys: Sequence[Key]) -> None:
+        if keys:
+            schema = self._catalog.schema(keys[0].collection)
+            await self._client.update(self._client.points.Delete, compile.delete(keys, schema))
+
+    async def fetch(self, fetch: Fetch, consistency: Consistency = Consistency.LATEST) -> dict[Key, Point]:
+        if not fetch.keys:
+            return {}
+        schema = self._catalog.schema(fetch.collection)
+        reply = await self._client.read(self._client.points.Get, compile.get(fetch, schema, consistency))
+        points = parse_points(reply.result, fetch.fields, fetch.vector_names, schema)
+        return {point.key: point for point in points}
+
+    async def scan(self, scan: Scan, consistency: Consistency = Consistency.LATEST) -> Page:
+        """In the order of Qdrant's ids."""
+        schema = self._catalog.schema(scan.collection)
+        start = None
+        if scan.after is not None:
+            behind = next_id(mapped_id(scan.after, schema))
+            if behind is None:
+                return Page((), end=True)
+            start = point_id(behind)
+        if scan.offset:
+            skipped = replace(scan, limit=scan.offset, fields=(), vector_names=())
+            reply = await self._client.read(self._client.points.Scroll, compile.scroll(skipped, schema, consistency, start))
+            if not reply.HasField("next_page_offset"):
+                return Page((), end=True)
+            start = reply.next_page_offset
+        reply = await self._client.read(self._client.points.Scroll, compile.scroll(scan, schema, consistency, start))
+        points = parse_points(reply.result, scan.fields, scan.vector_names, schema)
+        return Page(points, end=not reply.HasField("next_page_offset"))
+
+    async def search(self, search: Search, consistency: Consistency = Consistency.CLIENT) -> Hits:
+        schema = self._catalog.schema(search.collection)
+        if search.far is None:
+            return await self._query(search, schema, consistency)
+        return await self._range_search(search, schema, consistency)
+
+    async def count(self, count: Count, consistency: Consistency = Consistency.LATEST) -> int:
+        schema = self._catalog.schema(count.collection)
+        reply = await self._client.read(self._client.points.Count, compile.count(count, schema, consistency))
+        return int(reply.result.count)
+
+    async def _query(self, search: Search, schema: Schema, consistency: Consistency) -> Hits:
+        request = compile.query_batch(search, schema, consistency)
+        reply = await self._client.read(self._client.points.QueryBatch, request)
+        return tuple(parse_hits(batch.result, search, schema) for batch in reply.result)
+
+    async def _range_search(self, search: Search, schema: Schema, consistency: Consistency) -> Hits:
+        """Fetches ever more, until enough of them are beyond the far bound or there are no more."""
+        wanted = search.offset + search.k
+        candidates = 4 * wanted
+        while candidates <= MAX_RANGE_CANDIDATES:
+            nearest = await self._query(replace(search, k=candidates, offset=0), schema, consistency)
+            hits = tuple(beyond(search, schema, found) for found in nearest)
+            if all(len(cut) >= wanted or len(found) < candidates for cut, found in zip(hits, nearest, strict=True)):
+                return tuple(cut[search.offset : wanted] for cut in hits)
+            candidates *= 4
+        detail = f"more than {MAX_RANGE_CANDIDATES // 4} points are nearer than the far bound"
+        raise Unsupported(Feature.SEARCH_RANGE, Product.QDRANT, detail)
+
+    # ---- schema ----
+
+    async def collections(self) -> tuple[str, ...]:
+        return await self._structure.collections()
+
+    async def describe(self, collection: str) -> Schema:
+        return await self._structure.describe(collection)
+
+    async def aliases(self) -> Mapping[str, str]:
+        return await self._structure.aliases()
+
+    def fit(self, schema: Schema) -> Fit:
+        return fit(schema)
+
+    async def apply(self, change: SchemaWrite) -> None:
+        match change:
+            case CreateCollection(wanted):
+                await self._structure.create(wanted)
+            case DropCollection(collection):
+                await self._structure.drop(collection)
+            case RenameCollection():
+                raise Unsupported(Feature.RENAME, Product.QDRANT, "its collections keep their names")
+            case CreateIndex(collection):
+                await self._structure.create_index(change, evolved(self._catalog.schema(collection), change))
+            case DropPartition(collection, partition):
+                await self._structure.drop_partition(collection, partition)
+            case SetAlias() | DropAlias():
+                await self._structure.alias(change)
+            case DropIndex() | CreatePartition() | SetLoaded():
+                pass  # an index more changes no answer; partitions are values; collections are always loaded
+            case _:
+                assert_never(change)
+
+    async def quiesce(self, collection: str) -> None:
+        await self._structure.quiesce(collection)
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    """Of `1.19.0-dev`: (1, 19)."""
+    return tuple(int(part) for part in version.split(".")[:2] if part.isdigit())

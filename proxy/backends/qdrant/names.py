@@ -1,0 +1,63 @@
+"""Names on Qdrant: of collections, of payload fields, and the JSON paths by which Qdrant addresses them. Pure."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+from urllib.parse import quote, unquote
+
+from proxy.errors import Unsupported
+from proxy.model.feature import Feature
+from proxy.model.filter import Path
+from proxy.model.schema import Product
+
+ID: Final = "__id__"
+"""Payload field of every point of a foreign collection: its id as the client knows it."""
+PARTITION: Final = "__partition__"
+"""The point's partition; missing in the default one."""
+EMPTY: Final = "__empty__"
+"""The paths at which the payload has an empty array: Qdrant's own conditions take it for a missing field."""
+EXACT: Final = "__vecferry__"
+"""JSON text: what Qdrant cannot hold exactly. See payload.py and vectors.py."""
+
+_RESERVED: Final = re.compile(r"_*__(id|partition|empty|vecferry)__")
+# every printable character but those that Qdrant forbids in a collection's name, and our own escape
+_PLAIN_IN_COLLECTION: Final = " !#$&'()+,-.;=@[]^`{}~"
+_PLAIN_IN_PATH: Final = re.compile(r"[A-Za-z0-9_-]+")
+_NOT_IN_PATH: Final = frozenset('"\\')
+
+
+def collection_name(collection: str) -> str:
+    """Reversible; Milvus's `database/name` becomes `database%2Fname`."""
+    return quote(collection, safe=_PLAIN_IN_COLLECTION)
+
+
+def parse_collection_name(name: str) -> str:
+    return unquote(name)
+
+
+def field_name(name: str) -> str:
+    """A client's field never takes one of our names: it gets one more underscore in front. Reversible."""
+    return "_" + name if _RESERVED.fullmatch(name) else name
+
+
+def parse_field_name(name: str) -> str:
+    return name[1:] if _RESERVED.fullmatch(name) else name
+
+
+def json_path(path: Path) -> str:
+    """Qdrant's JSON path. Raises Unsupported for a name that its grammar cannot say."""
+    first, *rest = path
+    return _quoted(str(first)) + "".join(f"[{step}]" if isinstance(step, int) else f".{_quoted(step)}" for step in rest)
+
+
+def addressable(name: str) -> bool:
+    return _NOT_IN_PATH.isdisjoint(name)
+
+
+def _quoted(name: str) -> str:
+    if _PLAIN_IN_PATH.fullmatch(name):
+        return name
+    if not addressable(name):
+        raise Unsupported(Feature.DYNAMIC_FIELDS, Product.QDRANT, f"no filter can name the field {name!r}")
+    return f'"{name}"'

@@ -1,0 +1,231 @@
+"""Collections: the model's schema <-> Qdrant's. Pure: what is created, what is lost, what is refused, what is there."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from google.protobuf.json_format import MessageToDict
+from qdrant_client import grpc
+
+from proxy.backends.qdrant.ids import is_own_kind
+from proxy.backends.qdrant.names import (
+    EMPTY,
+    ID,
+    PARTITION,
+    addressable,
+    collection_name,
+    field_name,
+    json_path,
+    parse_field_name,
+)
+from proxy.model.schema import DType, Field, FieldType, IdKind, Metric, Schema, VectorField, VectorKind
+from proxy.ports import Fit
+
+Index = grpc.PayloadSchemaType
+"""As a collection tells it; requests use FieldType, which counts from 0."""
+
+_DISTANCES: Final[Mapping[Metric, grpc.Distance.ValueType]] = {
+    Metric.COSINE: grpc.Distance.Cosine,
+    Metric.DOT: grpc.Distance.Dot,
+    Metric.EUCLIDEAN: grpc.Distance.Euclid,
+    Metric.MANHATTAN: grpc.Distance.Manhattan,
+}
+_METRICS: Final = {distance: metric for metric, distance in _DISTANCES.items()}
+PROVISIONAL_METRIC: Final = Metric.EUCLIDEAN
+"""Of a vector whose metric no index has named yet: keeps vectors as they are until then."""
+
+_INDEXES: Final[Mapping[FieldType, grpc.FieldType.ValueType]] = {
+    FieldType.BOOL: grpc.FieldType.FieldTypeBool,
+    FieldType.INT8: grpc.FieldType.FieldTypeInteger,
+    FieldType.INT16: grpc.FieldType.FieldTypeInteger,
+    FieldType.INT32: grpc.FieldType.FieldTypeInteger,
+    FieldType.INT64: grpc.FieldType.FieldTypeInteger,
+    FieldType.FLOAT32: grpc.FieldType.FieldTypeFloat,
+    FieldType.FLOAT64: grpc.FieldType.FieldTypeFloat,
+    FieldType.STRING: grpc.FieldType.FieldTypeKeyword,
+    FieldType.DATETIME: grpc.FieldType.FieldTypeDatetime,
+    FieldType.UUID: grpc.FieldType.FieldTypeKeyword,
+    FieldType.GEO: grpc.FieldType.FieldTypeGeo,
+}
+_FIELD_TYPES: Final[Mapping[grpc.PayloadSchemaType.ValueType, FieldType]] = {
+    Index.Keyword: FieldType.STRING,
+    Index.Integer: FieldType.INT64,
+    Index.Float: FieldType.FLOAT64,
+    Index.Geo: FieldType.GEO,
+    Index.Text: FieldType.STRING,
+    Index.Bool: FieldType.BOOL,
+    Index.Datetime: FieldType.DATETIME,
+    Index.Uuid: FieldType.UUID,
+}
+_INDEX_NAMES: Final = {number: name for name, number in Index.items()}
+_FIELD_INDEX_NAMES: Final = {number: name.removeprefix("FieldType") for name, number in grpc.FieldType.items()}
+_MAX_DIM: Final = 65536
+_WIDENED: Final = frozenset({DType.FLOAT16, DType.BFLOAT16, DType.INT8, DType.UINT8})
+
+
+def fit(schema: Schema) -> Fit:
+    request = create(schema)
+    indexes = {path: _FIELD_INDEX_NAMES[kind].lower() for path, kind in payload_indexes(schema).items()}
+    target = {**MessageToDict(request, preserving_proto_field_name=True), "payload_indexes": indexes}
+    return Fit(schema.collection, target, losses=tuple(_losses(schema)), refusals=tuple(_refusals(schema)))
+
+
+def create(schema: Schema) -> grpc.CreateCollection:
+    dense = {v.name: _params(v) for v in schema.vectors.values() if v.kind is not VectorKind.SPARSE}
+    sparse = {v.name: grpc.SparseVectorParams() for v in schema.vectors.values() if v.kind is VectorKind.SPARSE}
+    request = grpc.CreateCollection(collection_name=collection_name(schema.collection))
+    if dense.keys() == {""}:
+        request.vectors_config.params.CopyFrom(dense[""])
+    else:
+        request.vectors_config.params_map.CopyFrom(grpc.VectorParamsMap(map=dense))
+    if sparse:
+        request.sparse_vectors_config.CopyFrom(grpc.SparseVectorConfig(map=sparse))
+    return request
+
+
+def payload_indexes(schema: Schema) -> dict[str, grpc.FieldType.ValueType]:
+    """JSON path -> kind: of every declared field that can have one, so that filters stay fast, and of our own fields."""
+    declared = {
+        index_path(field.name, schema): _INDEXES[kind]
+        for field in schema.fields.values()
+        if (kind := field.element or field.type) in _INDEXES and addressable(field.name)
+    }
+    return declared if is_own_kind(schema) else declared | _own_indexes(schema)
+
+
+def _own_indexes(schema: Schema) -> dict[str, grpc.FieldType.ValueType]:
+    integer = schema.id_kind is IdKind.INT64
+    return {
+        ID: grpc.FieldType.FieldTypeInteger if integer else grpc.FieldType.FieldTypeKeyword,
+        PARTITION: grpc.FieldType.FieldTypeKeyword,
+        EMPTY: grpc.FieldType.FieldTypeKeyword,
+    }
+
+
+def index_path(field: str, schema: Schema) -> str:
+    return json_path((field if is_own_kind(schema) else field_name(field),))
+
+
+def _params(vector: VectorField) -> grpc.VectorParams:
+    distance = _DISTANCES.get(vector.metric or PROVISIONAL_METRIC, grpc.Distance.UnknownDistance)
+    params = grpc.VectorParams(size=vector.dim, distance=distance)
+    if vector.kind is VectorKind.MULTI:
+        params.multivector_config.CopyFrom(grpc.MultiVectorConfig(comparator=grpc.MultiVectorComparator.MaxSim))
+    return params
+
+
+# ---- what cannot be kept, what cannot be ----
+
+
+def _losses(schema: Schema) -> list[str]:
+    losses = [loss for vector in schema.vectors.values() for loss in _vector_losses(vector)]
+    unindexed = [field.name for field in schema.fields.values() if (field.element or field.type) not in _INDEXES]
+    if unindexed:
+        losses.append(f"fields without a payload index, so that filters on them are slower: {', '.join(unindexed)}")
+    if any(not addressable(field.name) for field in schema.fields.values()):
+        losses.append("fields whose names hold a quote or a backslash cannot be used in filters")
+    if schema.id_kind is IdKind.STRING:
+        losses.append("texts as ids become UUIDs; the text is kept in the payload field __id__, but has no order in filters")
+    if schema.partitions:
+        losses.append("partitions become the payload field __partition__; ids are made from partition and id")
+    return losses
+
+
+def _vector_losses(vector: VectorField) -> list[str]:
+    name, losses = vector.name or "(unnamed)", []
+    if vector.dtype in _WIDENED:
+        losses.append(f"vector {name} is stored as float32 instead of {vector.dtype}: the same values, more memory")
+    if vector.metric is Metric.COSINE:
+        losses.append(f"vector {name} is stored at length 1 with its length in the payload: exact to float32's rounding")
+    if vector.metric is None and vector.kind is not VectorKind.SPARSE:
+        losses.append(f"vector {name} has no metric yet: {PROVISIONAL_METRIC} until an index names one")
+    return losses
+
+
+def _refusals(schema: Schema) -> list[str]:
+    refusals = [refusal for vector in schema.vectors.values() for refusal in _vector_refusals(vector)]
+    if not schema.vectors:
+        refusals.append("the collection has no vector")
+    return refusals
+
+
+def _vector_refusals(vector: VectorField) -> list[str]:
+    name, refusals = vector.name or "(unnamed)", []
+    if vector.dtype is DType.BINARY:
+        return [f"vector {name} is binary, which Qdrant does not have"]
+    if vector.kind is VectorKind.SPARSE:
+        return [] if vector.metric in (None, Metric.DOT) else [f"vector {name} is sparse: Qdrant compares those by dot only"]
+    if vector.metric is not None and vector.metric not in _DISTANCES:
+        refusals.append(f"vector {name} has the metric {vector.metric}, which Qdrant does not have")
+    if not 1 <= vector.dim <= _MAX_DIM:
+        refusals.append(f"vector {name} has dimension {vector.dim}; Qdrant has 1 to {_MAX_DIM}")
+    return refusals
+
+
+# ---- what is there ----
+
+
+def parse_schema(collection: str, found: grpc.CollectionInfo, partitions: tuple[str, ...] = ()) -> Schema:
+    """`collection`: as the client names it. Vectors of a foreign collection are float32 here, whatever they were."""
+    indexes = dict(found.payload_schema)
+    return Schema(
+        collection=collection,
+        vectors=_parse_vectors(found.config.params),
+        fields={field.name: field for path, index in indexes.items() if (field := _parse_field(path, index)) is not None},
+        id_kind=_parse_id_kind(indexes.get(ID)),
+        partitions=partitions,
+        native={"config": MessageToDict(found.config, preserving_proto_field_name=True)},
+    )
+
+
+def has_partitions(found: grpc.CollectionInfo) -> bool:
+    return PARTITION in found.payload_schema
+
+
+def vector_clashes(wanted: Schema, there: Schema) -> list[str]:
+    """How the vectors of a collection that is there differ from those wanted; a metric not known yet may be any."""
+    names = sorted(wanted.vectors.keys() | there.vectors.keys())
+    pairs = ((name, wanted.vectors.get(name), there.vectors.get(name)) for name in names)
+    return [f"vector {name or '(unnamed)'} is {_said(b)}, not {_said(a)}" for name, a, b in pairs if not _agree(a, b)]
+
+
+def _agree(wanted: VectorField | None, there: VectorField | None) -> bool:
+    if wanted is None or there is None:
+        return False
+    same = (wanted.kind, wanted.dim if wanted.kind is not VectorKind.SPARSE else 0) == (there.kind, there.dim)
+    return same and wanted.metric in (None, there.metric)
+
+
+def _said(vector: VectorField | None) -> str:
+    if vector is None or vector.kind is VectorKind.SPARSE:
+        return "sparse" if vector else "absent"
+    return f"{vector.kind}, dimension {vector.dim}, {vector.metric or 'any metric'}"
+
+
+def _parse_vectors(params: grpc.CollectionParams) -> dict[str, VectorField]:
+    config = params.vectors_config
+    dense = {"": config.params} if config.HasField("params") else dict(config.params_map.map)
+    fields = {name: _parse_vector(name, each) for name, each in dense.items()}
+    sparse = params.sparse_vectors_config.map
+    return fields | {name: VectorField(name, VectorKind.SPARSE, 0, Metric.DOT) for name in sparse}
+
+
+def _parse_vector(name: str, params: grpc.VectorParams) -> VectorField:
+    kind = VectorKind.MULTI if params.HasField("multivector_config") else VectorKind.DENSE
+    return VectorField(name, kind, int(params.size), _METRICS.get(params.distance))
+
+
+def _parse_field(path: str, index: grpc.PayloadSchemaInfo) -> Field | None:
+    name = path.removeprefix('"').removesuffix('"')
+    own = name in (ID, PARTITION, EMPTY)
+    if own or index.data_type not in _FIELD_TYPES:
+        return None
+    return Field(parse_field_name(name), _FIELD_TYPES[index.data_type], index=_INDEX_NAMES[index.data_type].lower())
+
+
+def _parse_id_kind(index: grpc.PayloadSchemaInfo | None) -> IdKind:
+    """Only a collection that we made for foreign ids has an index on them."""
+    if index is None:
+        return IdKind.UINT64_OR_UUID
+    return IdKind.INT64 if index.data_type == Index.Integer else IdKind.STRING

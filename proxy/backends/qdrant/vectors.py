@@ -1,0 +1,202 @@
+"""Vectors <-> Qdrant's. Pure.
+
+All dense vectors are stored as float32, which holds every value of float16, bfloat16, int8 and uint8. Qdrant keeps only the
+direction of cosine vectors: for a foreign collection their lengths go into the payload (`__vecferry__`, `lengths`), and
+come back to within float32's rounding.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+from qdrant_client import grpc
+
+from proxy.backends.qdrant.ids import is_own_kind
+from proxy.backends.qdrant.payload import Lengths
+from proxy.errors import Refused
+from proxy.model.point import Point, Sparse, Vector
+from proxy.model.schema import DType, Metric, Schema, VectorField, VectorKind
+
+Floats = npt.NDArray[np.float32]
+Compiled = tuple[dict[str, grpc.Vector], dict[str, float | list[float]]]
+"""Of one point: its vectors by name, and the lengths to keep."""
+
+_UNIT_TOLERANCE: Final = 1e-6
+"""Qdrant takes a vector whose squared length is this near to 1 as normalised and stores it untouched."""
+_PACKED_FIELD_1: Final = b"\x0a"
+"""The protobuf tag of a packed repeated field with number 1: a dense vector's bytes behind it are the message."""
+
+
+def compile_vectors(points: Sequence[Point], schema: Schema) -> list[Compiled]:
+    """Raises Refused on an unknown name, another dimension or kind, NaN and infinity."""
+    compiled: list[Compiled] = [({}, {}) for _ in points]
+    for name in dict.fromkeys(name for point in points for name in point.vectors):
+        field = declared(schema, name)
+        holders = [n for n, point in enumerate(points) if name in point.vectors]
+        rows = [points[n].vectors[name] for n in holders]
+        for n, (vector, length) in zip(holders, _compile_field(field, rows, schema), strict=True):
+            vectors, lengths = compiled[n]
+            vectors[name] = vector
+            if length is not None and not is_own_kind(schema):
+                lengths[name] = length
+    return compiled
+
+
+def compile_query(vector: Vector, schema: Schema, using: str) -> grpc.VectorInput:
+    (compiled, _), *_ = _compile_field(declared(schema, using), [vector], schema)
+    match kind := compiled.WhichOneof("vector"):
+        case "dense" | "sparse" | "multi_dense":
+            return grpc.VectorInput(**{kind: getattr(compiled, kind)})
+        case _:
+            raise Refused(f"{kind} is no query vector")
+
+
+def parse_vectors(found: grpc.VectorsOutput, lengths: Lengths, schema: Schema) -> dict[str, Vector]:
+    """The unnamed vector is named ""."""
+    which = found.WhichOneof("vectors_options")
+    if which is None:
+        return {}
+    named: Mapping[str, Any] = {"": found.vector} if which == "vector" else found.vectors.vectors
+    return {name: _parse(vector, lengths.get(name), schema.vectors.get(name)) for name, vector in named.items()}
+
+
+def declared(schema: Schema, name: str) -> VectorField:
+    if name not in schema.vectors:
+        raise Refused(f"collection {schema.collection} has no vector {name!r}")
+    return schema.vectors[name]
+
+
+def _compile_field(
+    field: VectorField, rows: Sequence[Vector], schema: Schema
+) -> Iterator[tuple[grpc.Vector, float | list[float] | None]]:
+    where = f"vector {field.name!r} of collection {schema.collection}"
+    if field.kind is VectorKind.SPARSE:
+        yield from ((_sparse(row, where), None) for row in rows)
+        return
+    arrays = [_dense(row, field, where) for row in rows]
+    if field.kind is VectorKind.MULTI:
+        for array in arrays:
+            units, lengths = _unit(array, field, where)
+            yield grpc.Vector(multi_dense=grpc.MultiDenseVector(vectors=map(_message, units))), lengths
+        return
+    units, lengths = _unit(np.stack(arrays), field, where)
+    each: Sequence[float | None] = lengths or [None] * len(arrays)
+    for unit, length in zip(units, each, strict=True):
+        yield grpc.Vector(dense=_message(unit)), None if length == 1.0 else length
+
+
+def _dense(row: Vector, field: VectorField, where: str) -> npt.NDArray[Any]:
+    axes = 2 if field.kind is VectorKind.MULTI else 1
+    if isinstance(row, Sparse) or row.ndim != axes:
+        raise Refused(f"{where} is {field.kind}, and was given another kind")
+    if row.shape[-1] != field.dim:
+        raise Refused(f"{where} has dimension {row.shape[-1]}, the collection wants {field.dim}")
+    return row
+
+
+def _unit(rows: npt.NDArray[Any], field: VectorField, where: str) -> tuple[Floats, list[float] | None]:
+    """Rows as float32, for cosine at length 1, with the lengths that they had (None: all of them are kept anyway).
+
+    A length of 1.0 says that the row is stored untouched: it is normalised already, or zero. While the metric is not known,
+    or no longer, Qdrant may normalise by itself: then the lengths are kept as well.
+    """
+    values = _widened(rows, field.dtype)
+    if not np.isfinite(values).all():
+        raise Refused(f"{where} holds NaN or infinity")
+    if field.metric not in (Metric.COSINE, None):
+        return values, None
+    squares = np.einsum("ij,ij->i", values, values, dtype=np.float64)
+    kept = (squares == 0) | (np.abs(squares - 1) < _UNIT_TOLERANCE)
+    if kept.all():
+        return values, None
+    lengths = np.where(kept, 1.0, np.sqrt(squares))
+    units = values if field.metric is None else (values / lengths[:, None]).astype(np.float32)
+    return units, lengths.tolist()
+
+
+def _widened(rows: npt.NDArray[Any], dtype: DType) -> Floats:
+    """bfloat16 comes as its bits: the upper half of a float32's."""
+    if dtype is DType.BFLOAT16:
+        return (rows.astype(np.uint32) << 16).view(np.float32)
+    return np.ascontiguousarray(rows, dtype=np.float32)
+
+
+def _message(row: Floats) -> grpc.DenseVector:
+    raw = row.astype("<f4", copy=False).tobytes()
+    return grpc.DenseVector.FromString(_PACKED_FIELD_1 + _varint(len(raw)) + raw)
+
+
+def _varint(number: int) -> bytes:
+    groups = bytearray()
+    while number > 127:
+        groups.append(number & 127 | 128)
+        number >>= 7
+    return bytes([*groups, number])
+
+
+def _sparse(row: Vector, where: str) -> grpc.Vector:
+    if not isinstance(row, Sparse):
+        raise Refused(f"{where} is sparse, and was given another kind")
+    if not np.isfinite(row.values).all():
+        raise Refused(f"{where} holds NaN or infinity")
+    return grpc.Vector(sparse=grpc.SparseVector(values=row.values.tolist(), indices=row.indices.tolist()))
+
+
+def _parse(found: grpc.VectorOutput, length: float | list[float] | None, field: VectorField | None) -> Vector:
+    """`found` in the form of servers from 1.17 on, or in the older flat one."""
+    match found.WhichOneof("vector"):
+        case "sparse":
+            return _parse_sparse(found.sparse.indices, found.sparse.values)
+        case "multi_dense":
+            rows = np.array([np.array(row.data, np.float32) for row in found.multi_dense.vectors])
+            return _narrowed(rows, length, field)
+        case "dense":
+            return _narrowed(np.array(found.dense.data, np.float32), length, field)
+        case _:
+            return _parse_flat(found, length, field)
+
+
+def _parse_flat(found: grpc.VectorOutput, length: float | list[float] | None, field: VectorField | None) -> Vector:
+    flat = np.array(found.data, np.float32)
+    if found.HasField("indices"):
+        return _parse_sparse(found.indices.data, flat)
+    if found.HasField("vectors_count"):
+        flat = flat.reshape(found.vectors_count, -1)
+    return _narrowed(flat, length, field)
+
+
+def _parse_sparse(indices: Any, values: Any) -> Sparse:
+    return Sparse(np.array(indices, np.uint32), np.array(values, np.float32))
+
+
+def _narrowed(stored: Floats, length: float | list[float] | None, field: VectorField | None) -> npt.NDArray[Any]:
+    """At the length and of the type that were written."""
+    if length is not None:
+        stored = _at_length(stored, np.asarray(length, np.float64)[..., None])
+    match field.dtype if field else DType.FLOAT32:
+        case DType.FLOAT32 | DType.BINARY:
+            return stored
+        case DType.BFLOAT16:
+            return _bfloat16_bits(stored)
+        case DType.FLOAT16:
+            return stored.astype(np.float16)
+        case DType.INT8:
+            return np.rint(stored).astype(np.int8)
+        case DType.UINT8:
+            return np.rint(stored).astype(np.uint8)
+
+
+def _at_length(stored: Floats, wanted: npt.NDArray[np.float64]) -> Floats:
+    now = np.linalg.norm(stored.astype(np.float64), axis=-1, keepdims=True)
+    factor = np.divide(wanted, now, out=np.ones_like(now), where=now > 0)
+    untouched = np.abs(factor - 1) < _UNIT_TOLERANCE
+    return (stored * np.where(untouched, 1.0, factor)).astype(np.float32)
+
+
+def _bfloat16_bits(stored: Floats) -> npt.NDArray[np.uint16]:
+    bits = stored.view(np.uint32).astype(np.uint64)
+    nearest_even = (bits + 0x7FFF + (bits >> np.uint64(16) & np.uint64(1))) >> np.uint64(16)
+    return nearest_even.astype(np.uint16)
