@@ -13,7 +13,7 @@ import qdrant_edge as edge
 from qdrant_client import models
 
 from proxy.local.qdrant.describe import collection_config
-from proxy.local.qdrant.engine import twin
+from proxy.local.qdrant.engine import member_name, twin
 from proxy.local.qdrant.errors import engine_faults
 from proxy.local.qdrant.settings import engine_config
 
@@ -91,7 +91,7 @@ class Collection:
             points_count=found.points_count,
             segments_count=found.segments_count,
             config=collection_config(self.settings),
-            payload_schema={name: self._index(name, index.points) for name, index in found.payload_schema.items()},
+            payload_schema={name: self._index(name, index) for name, index in found.payload_schema.items()},
             update_queue=models.UpdateQueueInfo(length=0),
         )
 
@@ -109,11 +109,12 @@ class Collection:
         with engine_faults():
             self._shard.close()
 
-    def _index(self, name: str, points: int) -> models.PayloadIndexInfo:
-        schema = self.indexes[name]
-        if isinstance(schema, models.PayloadSchemaType):
-            return models.PayloadIndexInfo(data_type=schema, points=points)
-        return models.PayloadIndexInfo(data_type=models.PayloadSchemaType(schema.type.value), params=schema, points=points)
+    def _index(self, name: str, index: edge.PayloadIndexInfo) -> models.PayloadIndexInfo:
+        # The engine may know an index that we do not: killed after it was logged and before the registry was saved.
+        schema = self.indexes.get(name)
+        kind = models.PayloadSchemaType(member_name(index.data_type))
+        params = None if isinstance(schema, models.PayloadSchemaType) else schema
+        return models.PayloadIndexInfo(data_type=kind, params=params, points=index.points)
 
 
 def create_index(collection: Collection, field: str, schema: FieldSchema) -> int:

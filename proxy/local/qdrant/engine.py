@@ -87,6 +87,11 @@ def given(model: BaseModel) -> dict[str, Any]:
     return {name: value for name in type(model).model_fields if (value := getattr(model, name)) is not None}
 
 
+def member_name(member: Any) -> str:
+    """Of an engine's enum, in lower case: `PayloadSchemaType.Keyword` is `keyword`."""
+    return repr(member).rpartition(".")[2].lower()
+
+
 def _fields(model: BaseModel) -> dict[str, Any]:
     untagged = type(model) in _TAGS
     return {name: twin(value) for name, value in given(model).items() if not (untagged and name == "type")}

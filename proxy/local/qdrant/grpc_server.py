@@ -1,7 +1,7 @@
 """The gRPC side: every method of Qdrant's public services, each run or refused by its name.
 
-Owns: which methods exist (read from the services' descriptors), keys, status codes, times. Not: what they do (grpc_points,
-grpc_collections).
+Owns: which methods exist (read from the services' descriptors), keys, status codes, times. Not: what they do (grpc_writes,
+grpc_reads, grpc_collections).
 """
 
 from __future__ import annotations
@@ -20,13 +20,14 @@ from proxy.errors import Refused
 from proxy.local.qdrant.config import LocalQdrantConfig
 from proxy.local.qdrant.errors import Fault, absent
 from proxy.local.qdrant.grpc_collections import COLLECTIONS, QDRANT
-from proxy.local.qdrant.grpc_points import POINTS
+from proxy.local.qdrant.grpc_reads import READS
+from proxy.local.qdrant.grpc_writes import WRITES
 from proxy.local.qdrant.registry import Registry
 
 Method: TypeAlias = Callable[[Registry, Any], Any]
 
 _SERVICES: Final[tuple[tuple[ServiceDescriptor, Mapping[str, Method]], ...]] = (
-    (points_service_pb2.DESCRIPTOR.services_by_name["Points"], POINTS),
+    (points_service_pb2.DESCRIPTOR.services_by_name["Points"], {**WRITES, **READS}),
     (collections_service_pb2.DESCRIPTOR.services_by_name["Collections"], COLLECTIONS),
     (qdrant_pb2.DESCRIPTOR.services_by_name["Qdrant"], QDRANT),
     (snapshots_service_pb2.DESCRIPTOR.services_by_name["Snapshots"], {}),

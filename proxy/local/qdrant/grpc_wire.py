@@ -1,8 +1,8 @@
-"""Points between protobuf and the engine, without the REST models in between: these are the hot paths."""
+"""Points between protobuf and the engine, without the REST models in between (these are the hot paths); and absent fields."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 from uuid import UUID
 
@@ -10,10 +10,21 @@ import qdrant_edge as edge
 from qdrant_client import grpc as pb
 from qdrant_client.conversions.conversion import GrpcToRest, RestToGrpc, grpc_to_payload
 
-from proxy.local.qdrant.errors import WRONG_INPUT, Fault
+from proxy.local.qdrant.errors import WRONG_INPUT, Fault, absent
+from proxy.local.qdrant.groups import Group, Hit
 from proxy.local.qdrant.vectors import EngineId, engine_id, engine_vectors
 
 _EMPTY_VECTORS: Final[Mapping[str, Any]] = {}
+
+
+def optional(request: Any, name: str, convert: Callable[[Any], Any] = lambda value: value) -> Any:
+    """A field as the REST models have it: None where it is not set."""
+    return convert(getattr(request, name)) if request.HasField(name) else None
+
+
+def refuse_shards(request: Any) -> None:
+    if request.HasField("shard_key_selector"):
+        raise absent("shard keys are")
 
 
 def parse_points(points: Sequence[Any]) -> list[edge.Point]:
@@ -45,7 +56,7 @@ def encode_record(found: edge.Record) -> pb.RetrievedPoint:
     )
 
 
-def encode_scored(found: edge.ScoredPoint) -> pb.ScoredPoint:
+def encode_scored(found: edge.ScoredPoint | Hit) -> pb.ScoredPoint:
     return pb.ScoredPoint(
         id=encode_id(found.id),
         payload=_encode_payload(found.payload),
@@ -53,6 +64,14 @@ def encode_scored(found: edge.ScoredPoint) -> pb.ScoredPoint:
         version=found.version,
         vectors=_encode_vectors(found.vector),
         order_value=_encode_order(found.order_value),
+    )
+
+
+def encode_group(found: Group) -> pb.PointGroup:
+    return pb.PointGroup(
+        id=RestToGrpc.convert_group_id(found.id),
+        hits=map(encode_scored, found.hits),
+        lookup=encode_record(found.lookup) if found.lookup is not None else None,
     )
 
 

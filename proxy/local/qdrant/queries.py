@@ -6,20 +6,20 @@ Owns: every kind of query, prefetches, lookups in another collection, leaving th
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Final, assert_never
-from uuid import UUID
 
 import qdrant_edge as edge
 from qdrant_client import models
 
 from proxy.local.qdrant.collection import Collection
 from proxy.local.qdrant.engine import check_limit, given, twin
-from proxy.local.qdrant.errors import BAD_REQUEST, NOT_FOUND, VALIDATION, WRONG_INPUT, Fault, engine_faults
+from proxy.local.qdrant.errors import BAD_REQUEST, VALIDATION, Fault, engine_faults
 from proxy.local.qdrant.filters import compile_filter
 from proxy.local.qdrant.formula import compile_formula
+from proxy.local.qdrant.query_inputs import Inputs, listed
 from proxy.local.qdrant.updates import refuse_shard_key
-from proxy.local.qdrant.vectors import EngineId, EngineVector, average, engine_id, engine_vector
+from proxy.local.qdrant.vectors import average
 
 DEFAULT_LIMIT: Final = 10
 RRF_K: Final = 2
@@ -66,8 +66,8 @@ def compile_order(order: str | models.OrderBy) -> edge.OrderBy:
 
 def _stage(find: Find, collection: Collection, request: models.QueryRequest | models.Prefetch, limit: int) -> dict[str, Any]:
     """What a query and a prefetch have in common."""
-    inputs = _Inputs(_lookup(find, collection, request.lookup_from), _using(request), request.lookup_from is not None)
-    prefetches = [_prefetch(find, collection, part) for part in _listed(request.prefetch)]
+    inputs = Inputs(_lookup(find, collection, request.lookup_from), _using(request), request.lookup_from is not None)
+    prefetches = [_prefetch(find, collection, part) for part in listed(request.prefetch)]
     query = _query(inputs, request.query, request.using, limit) if request.query is not None else None
     if isinstance(query, edge.Fusion.Rrf | edge.Fusion.Dbsf) and not prefetches:
         raise Fault(BAD_REQUEST, "cannot apply Fusion without prefetches")
@@ -97,54 +97,16 @@ def _using(request: models.QueryRequest | models.Prefetch) -> str:
     return elsewhere or request.using or ""
 
 
-def _listed(found: Any) -> list[Any]:
-    return found if isinstance(found, list) else [] if found is None else [found]
-
-
-@dataclass(slots=True)
-class _Inputs:
-    """Turns what a query is asked with into vectors, and remembers the points among it."""
-
-    collection: Collection
-    using: str
-    foreign: bool
-    asked_with: set[EngineId] = field(default_factory=set)
-
-    def vector(self, found: models.VectorInput) -> EngineVector:
-        if not isinstance(found, int | str | UUID):
-            return engine_vector(found)
-        wanted = engine_id(found)
-        if not self.foreign:
-            self.asked_with.add(wanted)
-        return self._stored(wanted)
-
-    def vectors(self, found: Any) -> list[EngineVector]:
-        return [self.vector(one) for one in found or []]
-
-    def pairs(self, found: Any) -> list[edge.ContextPair]:
-        return [edge.ContextPair(self.vector(pair.positive), self.vector(pair.negative)) for pair in _listed(found)]
-
-    def _stored(self, wanted: EngineId) -> EngineVector:
-        found = self.collection.retrieve([wanted], False, True)
-        if not found:
-            raise Fault(NOT_FOUND, f"No point with id {wanted} found")
-        vectors = found[0].vector
-        vector = vectors.get(self.using) if isinstance(vectors, dict) else vectors if not self.using else None
-        if vector is None:
-            raise Fault(WRONG_INPUT, f"Vector with name {self.using!r} not found for point {wanted}")
-        return vector
-
-
 @dataclass(frozen=True, slots=True)
 class _Asked:
     """What the kinds of queries have in common."""
 
-    inputs: _Inputs
+    inputs: Inputs
     using: str | None
     limit: int
 
 
-def _query(inputs: _Inputs, query: Any, using: str | None, limit: int) -> Any:
+def _query(inputs: Inputs, query: Any, using: str | None, limit: int) -> Any:
     """Of any models.QueryInterface."""
     compile_kind = QUERIES.get(type(query))
     if compile_kind is None:  # a bare vector or id

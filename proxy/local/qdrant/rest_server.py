@@ -1,6 +1,6 @@
-"""The REST side: an aiohttp application over the table of routes.
+"""The REST side: an aiohttp application over the tables of calls.
 
-Owns: envelope, errors, keys, refusals by name, the service pages. Not: what a call means (rest_routes).
+Owns: envelope, errors, keys, refusals by name, the service pages. Not: what a call means (rest_collections, rest_points).
 """
 
 from __future__ import annotations
@@ -17,8 +17,10 @@ from proxy.local.qdrant.config import REST_BODY_LIMIT, TITLE, VERSION, LocalQdra
 from proxy.local.qdrant.errors import Fault, absent
 from proxy.local.qdrant.grpc_server import wrong_key
 from proxy.local.qdrant.registry import Registry
+from proxy.local.qdrant.rest_call import Call, Handler
+from proxy.local.qdrant.rest_collections import COLLECTIONS
 from proxy.local.qdrant.rest_json import dump, load
-from proxy.local.qdrant.rest_routes import ROUTES, Call, Handler
+from proxy.local.qdrant.rest_points import POINTS
 
 _OPEN_TO_ALL: Final = frozenset({"/", "/healthz", "/readyz", "/livez"})
 _PAGES: Final = {"/healthz": "healthz check passed", "/livez": "healthz check passed", "/readyz": "all shards are ready"}
@@ -30,8 +32,6 @@ _ABSENT: Final = tuple(
         (r"(/collections/[^/]+(/shards/[^/]+)?)?/snapshots?(/.*)?", "snapshots are"),
         (r"/collections/[^/]+/shards(/.*)?", "shard keys are"),
         (r"(/collections/[^/]+)?/cluster(/.*)?", "the cluster API is"),
-        (r"/collections/[^/]+/points/search/matrix/.*", "the distance matrix is"),
-        (r"/collections/[^/]+/points/(search|recommend|discover)(/.*)?", "the legacy search API (before points/query) is"),
         (r"/issues", "issue reports are"),
         (r"/quotas", "quotas are"),
         (r"/collections/[^/]+/optimizations", "optimization reports are"),
@@ -54,7 +54,7 @@ async def start(registry: Registry, config: LocalQdrantConfig) -> tuple[web.AppR
 
 def _application(registry: Registry, api_key: str | None) -> web.Application:
     application = web.Application(client_max_size=REST_BODY_LIMIT, middlewares=[_keyed(api_key)])
-    for (method, path), handler in ROUTES.items():
+    for (method, path), handler in {**COLLECTIONS, **POINTS}.items():
         application.router.add_route(method, path, _endpoint(registry, handler))
     application.router.add_get("/", _version)
     for path, text in _PAGES.items():

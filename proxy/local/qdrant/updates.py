@@ -1,6 +1,6 @@
 """Writes: from a REST operation to the engine's, applied in the order given.
 
-Owns: every point write and the named vectors. Not: fields of the request that only concern the reply (wait).
+Owns: every point write. Not: fields of the request that only concern the reply (wait).
 """
 
 from __future__ import annotations
@@ -13,9 +13,8 @@ from qdrant_client import models
 
 from proxy.local.qdrant.collection import Collection
 from proxy.local.qdrant.engine import twin
-from proxy.local.qdrant.errors import BAD_REQUEST, VALIDATION, WRONG_INPUT, Fault, absent, engine_faults
+from proxy.local.qdrant.errors import BAD_REQUEST, VALIDATION, Fault, absent, engine_faults
 from proxy.local.qdrant.filters import compile_filter
-from proxy.local.qdrant.settings import check_vector_name, check_vector_size, dense_by_name, modifier
 from proxy.local.qdrant.vectors import engine_id, engine_vectors
 
 _ENGINE = edge.UpdateOperation
@@ -118,53 +117,3 @@ OPERATIONS: Final[Mapping[type, Callable[[Any], edge.UpdateOperation]]] = {
         found.delete_vectors, _ENGINE.delete_vectors, _ENGINE.delete_vectors_by_filter, found.delete_vectors.vector
     ),
 }
-
-
-def create_vector(collection: Collection, name: str, config: models.VectorNameConfig) -> int:
-    """Persisted by the caller's `registry.save()`. Raises Fault when the name has another configuration."""
-    check_vector_name(name)
-    settings = collection.settings
-    if isinstance(settings.vectors, models.VectorParams):
-        raise Fault(WRONG_INPUT, "a collection with one unnamed vector cannot have named ones")
-    if name in dense_by_name(settings) or name in (settings.sparse_vectors or {}):
-        raise Fault(WRONG_INPUT, f"vector '{name}' already exists")
-    if isinstance(config, models.DenseVectorNameConfig):
-        return _create_dense(collection, name, config.dense)
-    return _create_sparse(collection, name, config.sparse)
-
-
-def _create_dense(collection: Collection, name: str, config: models.DenseVectorConfig) -> int:
-    check_vector_size(config.size)
-    datatype = models.Datatype(config.datatype.value) if config.datatype is not None else None
-    number = collection.update(
-        _ENGINE.create_dense_vector(name, config.size, twin(config.distance), twin(config.multivector_config), twin(datatype))
-    )
-    params = models.VectorParams(
-        size=config.size, distance=config.distance, multivector_config=config.multivector_config, datatype=datatype
-    )
-    _set_vectors(collection, {**dense_by_name(collection.settings), name: params}, collection.settings.sparse_vectors)
-    return number
-
-
-def _create_sparse(collection: Collection, name: str, config: models.SparseVectorConfig) -> int:
-    datatype = models.Datatype(config.datatype.value) if config.datatype is not None else None
-    number = collection.update(_ENGINE.create_sparse_vector(name, modifier(config.modifier), twin(datatype)))
-    index = models.SparseIndexParams(datatype=datatype) if datatype is not None else None
-    params = models.SparseVectorParams(modifier=config.modifier, index=index)
-    _set_vectors(collection, collection.settings.vectors, {**(collection.settings.sparse_vectors or {}), name: params})
-    return number
-
-
-def delete_vector(collection: Collection, name: str) -> int:
-    """Persisted by the caller's `registry.save()`."""
-    dense = dense_by_name(collection.settings)
-    sparse = dict(collection.settings.sparse_vectors or {})
-    if isinstance(collection.settings.vectors, models.VectorParams) or name not in (*dense, *sparse):
-        raise Fault(WRONG_INPUT, f"Not existing vector name error: {name}")
-    number = collection.update(_ENGINE.delete_vector_name(name))
-    _set_vectors(collection, {k: v for k, v in dense.items() if k != name}, {k: v for k, v in sparse.items() if k != name})
-    return number
-
-
-def _set_vectors(collection: Collection, dense: Any, sparse: Any) -> None:
-    collection.settings = collection.settings.model_copy(update={"vectors": dense or None, "sparse_vectors": sparse or None})

@@ -1,4 +1,4 @@
-"""The service qdrant.Points, but its legacy searches (refused by name: every client since 1.10 has Query)."""
+"""The writing methods of qdrant.Points."""
 
 from __future__ import annotations
 
@@ -7,26 +7,16 @@ from typing import Any, Final
 
 from qdrant_client import grpc as pb
 from qdrant_client import models
-from qdrant_client.conversions.conversion import GrpcToRest, RestToGrpc, grpc_field_type_to_payload_schema
+from qdrant_client.conversions.conversion import GrpcToRest, grpc_field_type_to_payload_schema
 
-from proxy.local.qdrant import reads, updates
+from proxy.local.qdrant import named_vectors, updates
 from proxy.local.qdrant.collection import FieldSchema, create_index, delete_index
-from proxy.local.qdrant.errors import BAD_REQUEST, Fault, absent
+from proxy.local.qdrant.errors import BAD_REQUEST, Fault
 from proxy.local.qdrant.filters import compile_filter
-from proxy.local.qdrant.grpc_wire import encode_id, encode_record, encode_scored, parse_points
+from proxy.local.qdrant.grpc_wire import optional, parse_points, refuse_shards
 from proxy.local.qdrant.registry import Registry
 
 _Op = pb.PointsUpdateOperation
-
-
-def _optional(request: Any, name: str, convert: Callable[[Any], Any] = lambda value: value) -> Any:
-    """A field as the REST models have it: None where it is not set."""
-    return convert(getattr(request, name)) if request.HasField(name) else None
-
-
-def _refuse_shards(request: Any) -> None:
-    if request.HasField("shard_key_selector"):
-        raise absent("shard keys are")
 
 
 def _done(number: int, *, wait: bool) -> pb.UpdateResult:
@@ -38,14 +28,11 @@ def _written(request: Any, number: int) -> pb.PointsOperationResponse:
     return pb.PointsOperationResponse(result=_done(number, wait=request.wait))
 
 
-# ---- writes ----
-
-
 def _upsert(registry: Registry, request: Any) -> pb.PointsOperationResponse:
-    _refuse_shards(request)
+    refuse_shards(request)
     collection = registry.get(request.collection_name)
-    only = compile_filter(_optional(request, "update_filter", GrpcToRest.convert_filter))
-    mode = _optional(request, "update_mode", GrpcToRest.convert_update_mode)
+    only = compile_filter(optional(request, "update_filter", GrpcToRest.convert_filter))
+    mode = optional(request, "update_mode", GrpcToRest.convert_update_mode)
     return _written(request, updates.upsert(collection, parse_points(request.points), only, mode))
 
 
@@ -53,7 +40,7 @@ def _write(variant: Callable[[Any], Any]) -> Callable[[Registry, Any], pb.Points
     """A single write is the batch's form of it, with one operation."""
 
     def run(registry: Registry, request: Any) -> pb.PointsOperationResponse:
-        _refuse_shards(request)
+        refuse_shards(request)
         operation = GrpcToRest.convert_points_update_operation(variant(request))
         return _written(request, updates.write(registry.get(request.collection_name), operation))
 
@@ -74,7 +61,7 @@ def _update_batch(registry: Registry, request: Any) -> pb.UpdateBatchResponse:
     collection = registry.get(request.collection_name)
     done = []
     for operation in request.operations:
-        _refuse_shards(getattr(operation, operation.WhichOneof("operation") or "upsert"))
+        refuse_shards(getattr(operation, operation.WhichOneof("operation") or "upsert"))
         number = updates.write(collection, GrpcToRest.convert_points_update_operation(operation))
         done.append(_done(number, wait=request.wait))
     return pb.UpdateBatchResponse(result=done)
@@ -100,7 +87,7 @@ def _delete_index(registry: Registry, request: Any) -> pb.PointsOperationRespons
 
 
 def _create_vector(registry: Registry, request: Any) -> pb.PointsOperationResponse:
-    number = updates.create_vector(registry.get(request.collection_name), request.vector_name, _vector_config(request))
+    number = named_vectors.create_vector(registry.get(request.collection_name), request.vector_name, _vector_config(request))
     registry.save()
     return _written(request, number)
 
@@ -114,16 +101,16 @@ def _vector_config(request: Any) -> models.VectorNameConfig:
                 dense=models.DenseVectorConfig(
                     size=dense.size,
                     distance=GrpcToRest.convert_distance(dense.distance),
-                    multivector_config=_optional(dense, "multivector_config", GrpcToRest.convert_multivector_config),
-                    datatype=_optional(dense, "datatype", datatype),
+                    multivector_config=optional(dense, "multivector_config", GrpcToRest.convert_multivector_config),
+                    datatype=optional(dense, "datatype", datatype),
                 )
             )
         case "sparse_config":
             sparse = request.sparse_config
             return models.SparseVectorNameConfig(
                 sparse=models.SparseVectorConfig(
-                    modifier=_optional(sparse, "modifier", GrpcToRest.convert_modifier),
-                    datatype=_optional(sparse, "datatype", datatype),
+                    modifier=optional(sparse, "modifier", GrpcToRest.convert_modifier),
+                    datatype=optional(sparse, "datatype", datatype),
                 )
             )
         case _:
@@ -131,79 +118,12 @@ def _vector_config(request: Any) -> models.VectorNameConfig:
 
 
 def _delete_vector(registry: Registry, request: Any) -> pb.PointsOperationResponse:
-    number = updates.delete_vector(registry.get(request.collection_name), request.vector_name)
+    number = named_vectors.delete_vector(registry.get(request.collection_name), request.vector_name)
     registry.save()
     return _written(request, number)
 
 
-# ---- reads ----
-
-
-def _get(registry: Registry, request: Any) -> pb.GetResponse:
-    _refuse_shards(request)
-    wanted = models.PointRequest(ids=[GrpcToRest.convert_point_id(one) for one in request.ids], **_selectors(request))
-    return pb.GetResponse(result=map(encode_record, reads.retrieve(registry.get(request.collection_name), wanted)))
-
-
-def _scroll(registry: Registry, request: Any) -> pb.ScrollResponse:
-    _refuse_shards(request)
-    wanted = models.ScrollRequest(
-        offset=_optional(request, "offset", GrpcToRest.convert_point_id),
-        limit=_optional(request, "limit"),
-        filter=_optional(request, "filter", GrpcToRest.convert_filter),
-        order_by=_optional(request, "order_by", GrpcToRest.convert_order_by),
-        **_selectors(request),
-    )
-    page, following = reads.scroll(registry.get(request.collection_name), wanted)
-    return pb.ScrollResponse(
-        result=map(encode_record, page), next_page_offset=encode_id(following) if following is not None else None
-    )
-
-
-def _selectors(request: Any) -> dict[str, Any]:
-    return {
-        "with_payload": _optional(request, "with_payload", GrpcToRest.convert_with_payload_selector),
-        "with_vector": _optional(request, "with_vectors", GrpcToRest.convert_with_vectors_selector),
-    }
-
-
-def _count(registry: Registry, request: Any) -> pb.CountResponse:
-    _refuse_shards(request)
-    wanted = models.CountRequest(
-        filter=_optional(request, "filter", GrpcToRest.convert_filter), exact=_optional(request, "exact")
-    )
-    return pb.CountResponse(result=pb.CountResult(count=reads.count(registry.get(request.collection_name), wanted)))
-
-
-def _facet(registry: Registry, request: Any) -> pb.FacetResponse:
-    _refuse_shards(request)
-    wanted = models.FacetRequest(
-        key=request.key,
-        limit=_optional(request, "limit"),
-        filter=_optional(request, "filter", GrpcToRest.convert_filter),
-        exact=_optional(request, "exact"),
-    )
-    hits = reads.facet(registry.get(request.collection_name), wanted)
-    return pb.FacetResponse(
-        hits=[pb.FacetHit(value=RestToGrpc.convert_facet_value(hit.value), count=hit.count) for hit in hits]
-    )
-
-
-def _query(registry: Registry, request: Any) -> pb.QueryResponse:
-    _refuse_shards(request)
-    found = reads.query(registry.get, request.collection_name, GrpcToRest.convert_query_points(request))
-    return pb.QueryResponse(result=map(encode_scored, found))
-
-
-def _query_batch(registry: Registry, request: Any) -> pb.QueryBatchResponse:
-    for one in request.query_points:
-        _refuse_shards(one)
-    wanted = [GrpcToRest.convert_query_points(one) for one in request.query_points]
-    answers = [reads.query(registry.get, request.collection_name, one) for one in wanted]
-    return pb.QueryBatchResponse(result=[pb.BatchResult(result=map(encode_scored, answer)) for answer in answers])
-
-
-POINTS: Final[Mapping[str, Callable[[Registry, Any], Any]]] = {
+WRITES: Final[Mapping[str, Callable[[Registry, Any], Any]]] = {
     "Upsert": _upsert,
     "Delete": _write(lambda r: _Op(delete_points=_Op.DeletePoints(points=r.points))),
     "UpdateVectors": _write(_update_vectors),
@@ -219,10 +139,4 @@ POINTS: Final[Mapping[str, Callable[[Registry, Any], Any]]] = {
     "DeleteFieldIndex": _delete_index,
     "CreateVectorName": _create_vector,
     "DeleteVectorName": _delete_vector,
-    "Get": _get,
-    "Scroll": _scroll,
-    "Count": _count,
-    "Facet": _facet,
-    "Query": _query,
-    "QueryBatch": _query_batch,
 }
