@@ -47,10 +47,8 @@ class Admin:
         """The reply's JSON. Ends the program where it is not a success."""
         given = {name: value for name, value in body.items() if value not in (None, ())}
         try:
-            if method == "GET":
-                reply = self._http.get(path, params=given)
-            else:
-                reply = self._http.request(method, path, json=given)
+            content = {"params": given} if method == "GET" else {"json": given}
+            reply = self._http.request(method, path, **content)
         except httpx.HTTPError as error:
             fail(UNREACHABLE, f"cannot reach the admin API at {self._http.base_url}: {error}")
         if reply.is_success:
@@ -294,6 +292,21 @@ def pause(admin: Admin, what: str) -> None:
 def resume(admin: Admin, what: str) -> None:
     """Go on."""
     admin.show(admin.call("POST", f"/v1/resume/{what}"), render.words)
+
+
+@main.command()
+@click.argument("task", type=click.Choice(["backfill", "verify", "repair"]))
+@operator
+def cancel(admin: Admin, task: str) -> None:
+    """Stop a long task; it goes on from there when it is started again."""
+    admin.show(admin.call("POST", f"/v1/tasks/{task}/cancel"), render.task)
+
+
+@main.command()
+@operator
+def history(admin: Admin) -> None:
+    """Every phase that was entered: when, by whom, why, and which gates were overruled."""
+    admin.show(admin.call("GET", "/v1/history"), render.history)
 
 
 def _who() -> str:

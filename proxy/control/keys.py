@@ -18,7 +18,7 @@ _HEAD = """# Configuration
 
 An unknown key, a wrong type or a missing secret stops the start with the key's path. Durations are seconds or texts such as
 `250ms`, `10s`, `5m`; sizes are bytes or texts such as `64MiB`; secrets are texts, `{env: NAME}` or `{file: PATH}`.
-An edit of the file takes effect without a restart in `routing`, `gates`, `backfill`, `verify` and `shadow`; the log names what needs one.
+An edit of the file takes effect without a restart in `routing`, `gates` and `mirror.mode`; the log names what needs one.
 
 | key | type | default | meaning |
 |---|---|---|---|

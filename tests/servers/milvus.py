@@ -7,7 +7,6 @@ and that no process is left behind: the child dies with the thread that started 
 from __future__ import annotations
 
 import atexit
-import ctypes
 import fcntl
 import os
 import signal
@@ -21,12 +20,12 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
+from tests.servers.process import die_with_parent
+
 CACHE: Final = Path(__file__).parents[2] / ".cache" / "milvus-2.3.5"
 START_SECONDS: Final = 120
 STOP_SECONDS: Final = 15
 ROOT_TOKEN: Final = "root:Milvus"
-_PR_SET_PDEATHSIG: Final = 1
-_LIBC: Final = ctypes.CDLL(None, use_errno=True)
 _PARTS: Final = (
     "proxy_port",
     "proxy_internal_port",
@@ -93,7 +92,7 @@ class MilvusServer:
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
-                preexec_fn=_die_with_parent,
+                preexec_fn=die_with_parent,
             )
         self._wait_healthy()
         return self
@@ -189,7 +188,3 @@ def _healthy(port: int) -> bool:
             return b"OK" in reply.read()
     except (urllib.error.URLError, ConnectionError, TimeoutError):
         return False
-
-
-def _die_with_parent() -> None:
-    _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)

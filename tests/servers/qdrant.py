@@ -5,7 +5,6 @@ Dies with the process that started it, however that ends.
 
 from __future__ import annotations
 
-import ctypes
 import re
 import signal
 import subprocess
@@ -13,10 +12,10 @@ import sys
 from pathlib import Path
 from typing import Final, Self
 
-_PR_SET_PDEATHSIG: Final = 1
+from tests.servers.process import die_with_parent
+
 _READY: Final = re.compile(r"ready rest=(?P<host>[^:\s]+):(?P<rest>\d+) grpc=[^:\s]+:(?P<grpc>\d+)")
 STOP_SECONDS: Final = 15.0
-_LIBC: Final = ctypes.CDLL(None)
 
 
 class QdrantServer:
@@ -45,7 +44,7 @@ class QdrantServer:
     def start(self) -> Self:
         """Returns when it is ready. Raises RuntimeError with what it said when it ends instead."""
         self._process = subprocess.Popen(
-            self._command(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=_die_with_parent
+            self._command(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=die_with_parent
         )
         assert self._process.stdout is not None
         line = self._process.stdout.readline()
@@ -94,7 +93,3 @@ class QdrantServer:
         _, errors = process.communicate(timeout=STOP_SECONDS)
         self._process = None
         return errors, process.returncode
-
-
-def _die_with_parent() -> None:
-    _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)

@@ -1,0 +1,296 @@
+"""`make demo`: a live Milvus application moves to Qdrant, back, and there again, before your eyes.
+
+Owns: the walk and the display. The application (app.py) knows nothing of it, the judge (compare.py) uses nothing of ours.
+Exit code 0 only if both databases agree in the end and the application saw no error.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import httpx
+import numpy as np
+from rich.console import Console, Group
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from demo.servers import child, free_port, start_source, start_target
+
+ROOT = Path(__file__).parents[1]
+PAIRS = ("milvus-qdrant",)
+CALLS = ("search", "upsert", "delete", "delete by filter", "get")
+
+
+class Application:
+    """The sample application as a child; what it prints is sorted by the phase in which it happened."""
+
+    def __init__(self, stack: ExitStack, uri: str, points: int, log: Path) -> None:
+        command = [sys.executable, "-m", "demo.app", "--uri", uri, "--points", str(points)]
+        self.process = child(stack, command, log, cwd=ROOT, stdout=subprocess.PIPE)
+        self.phase = "passthrough"
+        self.operations = 0
+        self.errors = 0
+        self.last_error = ""
+        self.took: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    def _read(self) -> None:
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            said = json.loads(line)
+            self.operations, self.errors, self.last_error = said["operations"], said["errors"], said["last_error"]
+            for call, milliseconds in said["took"].items():
+                self.took[self.phase][call] += milliseconds
+
+    def finish(self) -> None:
+        self.process.send_signal(signal.SIGTERM)
+        self.process.wait(30)
+        self._reader.join(5)
+        if self.process.returncode:
+            raise RuntimeError(f"the application ended with {self.process.returncode}")
+
+
+class Show:
+    """The display: redrawn four times a second from the application's lines and the sidecar's status."""
+
+    def __init__(self, console: Console, admin: httpx.Client, application: Application, what: str) -> None:
+        self.done: list[str] = []
+        self.doing = ""
+        self._console = console
+        self._admin = admin
+        self._application = application
+        self._what = what
+        self._status: dict[str, Any] = {}
+
+    def refresh(self) -> None:
+        self._status = self._admin.get("/v1/status").raise_for_status().json()
+
+    def __rich__(self) -> Group:
+        application = self._application
+        color = "red" if application.errors else "green"
+        return Group(
+            Text(f"vecferry demo: {self._what} -> Qdrant, while an application works", "bold"),
+            *(Text(f"  done  {step}", "dim") for step in self.done),
+            Text(f"  now   {self.doing}", "bold"),
+            Text.assemble(
+                f"application: {application.operations} operations, ",
+                (f"{application.errors} errors {application.last_error}", color),
+            ),
+            *self._lines(),
+            self.latencies(),
+        )
+
+    def _lines(self) -> Iterator[Text]:
+        status = self._status
+        if not status:
+            return
+        journal = status["journal"]
+        yield Text(
+            f"phase {status['phase']}  epoch {status['epoch']}  primary {status['primary']}  journal {journal['entries']} writes, "
+            f"{journal['oldest_seconds']:.2f} s behind, {journal['dirty_keys']} dirty keys"
+        )
+        for task in status["tasks"]:
+            if task["state"] != "idle":
+                yield Text(f"{task['name']}: {task['state']}, {task['done']} of {task['total']} points")
+        for name, found in status["collections"].items():
+            shadow = found["shadow"]
+            if shadow and shadow["samples"]:
+                yield Text(
+                    f"{name}: recall {shadow['recall']:.4f} over {shadow['samples']} searches, at least "
+                    f"{shadow['recall_lower_bound']:.4f} with confidence 0.95; verified {found['verified']}"
+                )
+
+    def latencies(self) -> Table:
+        table = Table("p50 / p99 ms", *CALLS, box=None)
+        for phase, calls in list(self._application.took.items()):
+            table.add_row(phase, *(_percentiles(calls.get(call, [])) for call in CALLS))
+        return table
+
+
+def _percentiles(values: list[float]) -> str:
+    return "{:.1f} / {:.1f}".format(*np.percentile(values, [50, 99])) if values else ""
+
+
+class Walk:
+    """The operator: calls of the admin API, and waits for what the status says."""
+
+    def __init__(self, admin: httpx.Client, show: Show, application: Application, seconds: float) -> None:
+        self._admin = admin
+        self._show = show
+        self._application = application
+        self._seconds = seconds
+
+    def step(self, doing: str) -> None:
+        if self._show.doing:
+            self._show.done.append(self._show.doing)
+        self._show.doing = doing
+
+    def phase(self, name: str, doing: str) -> None:
+        self.step(doing)
+        self.post("/v1/phase", phase=name, why="demo", who="demo")
+        self._application.phase = name
+        self.watch()
+
+    def change(self, command: str, phase: str) -> None:
+        self.step(f"{command}: waits for its gates")
+        begun = time.monotonic()
+        while True:
+            reply = self._admin.post(f"/v1/{command}", json={"why": "demo", "who": "demo"})
+            if reply.is_success:
+                break
+            if reply.status_code >= 500 or time.monotonic() - begun > 120:
+                raise RuntimeError(f"{command}: {reply.text}")
+            self.pause(0.5)
+        self._application.phase = phase
+        self._show.doing = f"{command}: writes were held for {reply.json()['held_seconds'] * 1000:.0f} ms"
+        self.watch()
+
+    def task(self, name: str) -> None:
+        self.step(f"{name} while the application writes on")
+        self.post(f"/v1/tasks/{name}")
+        while (status := self._admin.get(f"/v1/tasks/{name}").raise_for_status().json())["state"] in ("running", "paused"):
+            self.pause(0.2)
+        if status["state"] != "done" or status["found"]:
+            raise RuntimeError(f"{name} ended {status['state']}: {status['error']} {status['found']} points differ")
+        self._show.doing = f"{name}: {status['done']} points"
+
+    def drained(self) -> None:
+        self.step("the application stops; the last writes reach the other side")
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline:
+            journal = self._admin.get("/v1/status").raise_for_status().json()["journal"]
+            if not journal["entries"] and not journal["dirty_keys"]:
+                return
+            self.pause(0.2)
+        raise RuntimeError(f"the journal did not drain: {journal}")
+
+    def watch(self) -> None:
+        self.pause(self._seconds)
+
+    def post(self, path: str, **body: Any) -> None:
+        reply = self._admin.post(path, json=body)
+        if not reply.is_success:
+            raise RuntimeError(f"{path}: {reply.text}")
+
+    def pause(self, seconds: float) -> None:
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            self._show.refresh()
+            if self._application.process.poll() is not None and self._application.phase != "stopped":
+                raise RuntimeError("the application died")
+            time.sleep(min(0.25, max(0.0, deadline - time.monotonic())))
+
+
+def settings(source: str, target: Any, port: int, admin: int, state: Path) -> str:
+    return json.dumps(
+        {
+            "source": {"product": "milvus", "url": source},
+            "target": {"product": "qdrant", "url": target.url, "grpc_url": target.grpc_url},
+            "listen": {"grpc": f"127.0.0.1:{port}"},
+            "admin": {"address": f"127.0.0.1:{admin}"},
+            "state": str(state),
+            "routing": {"phase": "passthrough", "shadow": 0.5, "canary": 0.2},
+            "telemetry": {"log_format": "text"},
+        },
+        indent=2,
+    )
+
+
+def wait_ready(admin: httpx.Client, sidecar: subprocess.Popen[str], log: Path) -> None:
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline and sidecar.poll() is None:
+        try:
+            if admin.get("/readyz").is_success:
+                return
+        except httpx.TransportError:
+            time.sleep(0.1)
+    raise RuntimeError(f"the sidecar did not start:\n{log.read_text()[-2000:]}")
+
+
+def perform(console: Console, data: Path, stack: ExitStack, points: int, seconds: float) -> bool:
+    console.print("starting Milvus and Qdrant ...")
+    source, what = start_source(stack, data)
+    target = start_target(stack, data)
+    console.print(f"source: {what}, at {source}\ntarget: local Qdrant on Qdrant's own engine, at {target.url}")
+    subprocess.run([sys.executable, "-m", "demo.app", "--uri", source, "--load", "--points", str(points)], cwd=ROOT, check=True)
+    port, admin_port, log = free_port(), free_port(), data / "vecferry.log"
+    (data / "vecferry.yaml").write_text(settings(source, target, port, admin_port, data / "state"))
+    command = [str(Path(sys.executable).parent / "vecferry"), "run", "--config", str(data / "vecferry.yaml")]
+    sidecar = child(stack, command, log)
+    admin = stack.enter_context(httpx.Client(base_url=f"http://127.0.0.1:{admin_port}", timeout=60))
+    wait_ready(admin, sidecar, log)
+    application = Application(stack, f"http://127.0.0.1:{port}", points, data / "app.log")
+    show = Show(console, admin, application, what)
+    walk = Walk(admin, show, application, seconds)
+    with Live(show, console=console, refresh_per_second=4, transient=False):
+        migrate(walk)
+        application.phase = "stopped"
+        application.finish()
+        walk.drained()
+        show.refresh()
+    return judge(console, application, source, target.url)
+
+
+def migrate(walk: Walk) -> None:
+    walk.step("passthrough: every byte goes to Milvus")
+    walk.watch()
+    walk.phase("mirror", "mirror: every accepted write goes to Qdrant too")
+    walk.task("backfill")
+    walk.task("verify")
+    walk.phase("shadow", "shadow: searches are repeated on Qdrant and compared")
+    walk.phase("canary", "canary: Qdrant answers a fifth of the reads")
+    walk.change("cutover", "cutover")
+    walk.change("rollback", "rolled back")
+    walk.change("cutover", "cutover again")
+
+
+def judge(console: Console, application: Application, source: str, target: str) -> bool:
+    console.print("\ncomparing every point of both databases with their own SDKs:")
+    compared = subprocess.run([sys.executable, "-m", "demo.compare", "--milvus", source, "--qdrant", target], cwd=ROOT)
+    equal, clean = compared.returncode == 0, not application.errors and application.operations > 0
+    console.print("both sides are equal" if equal else "the sides DIFFER", style="green" if equal else "bold red")
+    words = f"the application made {application.operations} calls and saw {application.errors} errors {application.last_error}"
+    console.print(words, style="green" if clean else "bold red")
+    return equal and clean
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("pair", nargs="?", choices=PAIRS, default=PAIRS[0])
+    parser.add_argument("--points", type=int, default=5000)
+    parser.add_argument("--seconds", type=float, default=6, help="how long each phase is watched")
+    given = parser.parse_args()
+    console = Console()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    with tempfile.TemporaryDirectory(prefix="vecferry-demo-") as folder, ExitStack() as stack:
+        try:
+            return 0 if perform(console, Path(folder), stack, given.points, given.seconds) else 1
+        except KeyboardInterrupt:
+            console.print("stopping everything", style="yellow")
+            return 130
+        except (RuntimeError, httpx.HTTPError, subprocess.CalledProcessError) as error:
+            console.print(f"{error}", style="bold red", markup=False)
+            for name in ("vecferry.log", "app.log"):
+                if (log := Path(folder) / name).exists():
+                    console.print(f"--- end of {name}\n{log.read_text()[-3000:]}", markup=False)
+            return 1
+
+
+if __name__ == "__main__":
+    os.chdir(ROOT)
+    sys.exit(main())

@@ -1,0 +1,68 @@
+"""The two databases of the demo: a real Milvus (milvus-lite where its wheel does not install) and a local Qdrant."""
+
+from __future__ import annotations
+
+import importlib.util
+import socket
+import subprocess
+import sys
+import time
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+from tests.servers.milvus import MilvusServer
+from tests.servers.process import die_with_parent
+from tests.servers.qdrant import QdrantServer
+
+START_SECONDS = 30
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        return int(probe.getsockname()[1])
+
+
+def start_source(stack: ExitStack, data: Path) -> tuple[str, str]:
+    """(url, what it is)."""
+    if importlib.util.find_spec("milvus"):
+        server = stack.enter_context(MilvusServer(data / "milvus"))
+        return server.url, "Milvus 2.3.5, a real standalone server"
+    port = free_port()
+    command = ["milvus-lite", "server", "--data-dir", str(data / "milvus"), "--host", "127.0.0.1", "--port", str(port)]
+    child(stack, [str(Path(sys.executable).parent / command[0]), *command[1:]], data / "milvus.log")
+    wait_for_port(port)
+    return f"http://127.0.0.1:{port}", "milvus-lite (the wheel of the real server does not install on this platform)"
+
+
+def start_target(stack: ExitStack, data: Path) -> QdrantServer:
+    return stack.enter_context(QdrantServer(data / "qdrant"))
+
+
+def child(stack: ExitStack, command: list[str], log: Path, **given: Any) -> subprocess.Popen[str]:
+    """A process that ends with us, whatever happens to us."""
+    with log.open("ab") as output:
+        given = {"stdout": output, "stderr": output, "text": True, "stdin": subprocess.DEVNULL} | given
+        process: subprocess.Popen[str] = subprocess.Popen(command, preexec_fn=die_with_parent, **given)
+    stack.callback(end, process)
+    return process
+
+
+def end(process: subprocess.Popen[str]) -> None:
+    if process.poll() is None:
+        process.terminate()
+        try:
+            process.wait(20)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def wait_for_port(port: int) -> None:
+    deadline = time.monotonic() + START_SECONDS
+    while time.monotonic() < deadline:
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                return
+        time.sleep(0.05)
+    raise RuntimeError(f"nothing listens on port {port} after {START_SECONDS} s")

@@ -1,0 +1,205 @@
+"""The admin API: JSON over HTTP, one call a command. docs/admin-api.md lists it.
+
+Owns: paths, the token, status codes. Not: what a command does (operator.py), what it looks like on a terminal (render.py).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+import json
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Final
+
+from aiohttp import web
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+
+from proxy.config import AdminConfig
+from proxy.control.operator import GatesClosed, Operator
+from proxy.errors import Broken, ConfigError, Reason, Refused, Unavailable
+from proxy.telemetry.metrics import REGISTRY
+
+log = logging.getLogger(__name__)
+
+OPEN_PATHS: Final = frozenset({"/healthz", "/readyz"})
+MAX_BODY: Final = 1 << 20
+_STATUS: Final[Mapping[Reason, int]] = {
+    Reason.NOT_FOUND: 404,
+    Reason.ALREADY_EXISTS: 409,
+    Reason.UNAUTHENTICATED: 401,
+    Reason.FORBIDDEN: 403,
+    Reason.TOO_LARGE: 413,
+}
+
+Call = Callable[[web.Request], Awaitable[Any]]
+
+
+def application(operator: Operator, config: AdminConfig) -> web.Application:
+    token = config.token.get_secret_value() if config.token else None
+    app = web.Application(client_max_size=MAX_BODY, middlewares=[_guard(token), _errors])
+    app.add_routes(
+        [
+            web.get("/healthz", _healthz),
+            web.get("/readyz", _readyz(operator)),
+            web.get("/metrics", _metrics(operator)),
+            web.get("/v1/status", _json(lambda _: operator.status())),
+            web.get("/v1/check", _json(lambda _: operator.check())),
+            web.get("/v1/plan", _json(lambda request: operator.plan(_names(request)))),
+            web.get("/v1/assess", _json(lambda _: operator.assess())),
+            web.get("/v1/history", _json(lambda _: operator.history())),
+            web.post("/v1/phase", _phase(operator)),
+            web.post("/v1/cutover", _change(operator.cutover)),
+            web.post("/v1/rollback", _change(operator.rollback)),
+            web.get("/v1/tasks/{name}", _json(lambda request: operator.task(request.match_info["name"]))),
+            web.post("/v1/tasks/{name}", _start(operator)),
+            web.post("/v1/tasks/{name}/cancel", _json(lambda request: operator.cancel(request.match_info["name"]))),
+            web.get("/v1/diff", _json(lambda request: operator.diff(request.query.get("collection"), _limit(request)))),
+            web.get("/v1/parked", _json(lambda _: operator.parked())),
+            web.post("/v1/parked/{what}", _parked(operator)),
+            web.post("/v1/pause/{what}", _json(lambda request: operator.pause(request.match_info["what"]))),
+            web.post("/v1/resume/{what}", _json(lambda request: operator.resume(request.match_info["what"]))),
+        ]
+    )
+    return app
+
+
+# ---- what every call goes through ----
+
+
+def _guard(token: str | None) -> Any:
+    @web.middleware
+    async def guard(request: web.Request, call: Call) -> Any:
+        if token is not None and request.path not in OPEN_PATHS:
+            shown = request.headers.get("authorization", "").removeprefix("Bearer ")
+            if not hmac.compare_digest(shown.encode(), token.encode()):
+                return web.json_response(
+                    {"error": "the admin API asks for its token (--token, VECFERRY_ADMIN_TOKEN)"}, status=401
+                )
+        return await call(request)
+
+    return guard
+
+
+@web.middleware
+async def _errors(request: web.Request, call: Call) -> Any:
+    try:
+        return await call(request)
+    except GatesClosed as error:
+        return web.json_response({"error": str(error), "gates": error.gates}, status=409)
+    except Refused as error:
+        return web.json_response({"error": str(error)}, status=_STATUS.get(error.reason, 400))
+    except Unavailable as error:
+        return web.json_response({"error": str(error)}, status=503)
+    except Broken as error:
+        log.exception("an admin call found a broken invariant", extra={"path": request.path})
+        return web.json_response({"error": f"a bug of ours: {error}"}, status=500)
+
+
+def _json(work: Callable[[web.Request], Awaitable[Any]]) -> Call:
+    async def answer(request: web.Request) -> web.Response:
+        return web.json_response(await work(request))
+
+    return answer
+
+
+async def _body(request: web.Request, known: frozenset[str]) -> dict[str, Any]:
+    if not request.can_read_body:
+        return {}
+    try:
+        document = await request.json()
+    except json.JSONDecodeError as error:
+        raise Refused(f"the body is not JSON: {error}") from error
+    if not isinstance(document, dict):
+        raise Refused("the body must be a JSON object")
+    if unknown := document.keys() - known:
+        raise Refused(f"unknown in the body: {', '.join(sorted(unknown))}; known: {', '.join(sorted(known))}")
+    return document
+
+
+def _names(request: web.Request) -> tuple[str, ...]:
+    text = request.query.get("collections", "")
+    return tuple(name for name in text.split(",") if name)
+
+
+def _limit(request: web.Request) -> int:
+    text = request.query.get("limit", "20")
+    if not text.isdigit() or not 1 <= int(text) <= 1000:
+        raise Refused("limit must be from 1 to 1000")
+    return int(text)
+
+
+# ---- the calls that have a body or no JSON ----
+
+
+async def _healthz(_: web.Request) -> web.Response:
+    return web.Response(text="ok\n")
+
+
+def _readyz(operator: Operator) -> Call:
+    async def readyz(_: web.Request) -> web.Response:
+        return web.Response(text="ready\n") if operator.ready() else web.Response(text="starting\n", status=503)
+
+    return readyz
+
+
+def _metrics(operator: Operator) -> Call:
+    async def metrics(_: web.Request) -> web.Response:
+        operator.gauge()
+        return web.Response(body=generate_latest(REGISTRY), headers={"content-type": CONTENT_TYPE_LATEST})
+
+    return metrics
+
+
+def _phase(operator: Operator) -> Call:
+    async def phase(request: web.Request) -> web.Response:
+        body = await _body(request, frozenset({"phase", "why", "who"}))
+        work = operator.enter(str(body.get("phase", "")), str(body.get("who", "")), str(body.get("why", "")))
+        return web.json_response(await _unbroken(work))
+
+    return phase
+
+
+def _change(change: Callable[..., Awaitable[Any]]) -> Call:
+    async def act(request: web.Request) -> web.Response:
+        body = await _body(request, frozenset({"force", "why", "who"}))
+        forced = tuple(str(name) for name in body.get("force", ()))
+        return web.json_response(await _unbroken(change(str(body.get("who", "")), str(body.get("why", "")), forced)))
+
+    return act
+
+
+async def _unbroken(work: Awaitable[Any]) -> Any:
+    """A client that goes away must not stop a change half-way."""
+    return await asyncio.shield(asyncio.ensure_future(work))
+
+
+def _start(operator: Operator) -> Call:
+    async def start(request: web.Request) -> web.Response:
+        body = await _body(request, frozenset({"collections"}))
+        names = tuple(str(name) for name in body.get("collections", ()))
+        return web.json_response(await operator.start_task(request.match_info["name"], names))
+
+    return start
+
+
+def _parked(operator: Operator) -> Call:
+    async def parked(request: web.Request) -> web.Response:
+        body = await _body(request, frozenset({"numbers"}))
+        numbers = tuple(int(number) for number in body.get("numbers", ()))
+        return web.json_response(await operator.unpark(request.match_info["what"], numbers))
+
+    return parked
+
+
+async def serve(app: web.Application, address: str) -> web.AppRunner:
+    """Listens. Raises ConfigError where the address cannot be had."""
+    host, _, port = address.rpartition(":")
+    runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=1.0)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, host.strip("[]") or None, int(port), reuse_port=True).start()
+    except OSError as error:
+        await runner.cleanup()
+        raise ConfigError("admin.address", f"cannot listen on {address}: {error.strerror}") from error
+    return runner

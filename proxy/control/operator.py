@@ -1,0 +1,276 @@
+"""What an operator can ask and tell: every command, as documents of JSON values. The same for API, command line and dashboard.
+
+Owns: the order of checks before an act. Not: the acts themselves (routing.change, tasks, mirror), nor HTTP.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Final
+
+from proxy.config import Config, Phase
+from proxy.control.facts import facts
+from proxy.control.gauges import gauge
+from proxy.control.parts import Parts
+from proxy.errors import NotFound, ProxyError, Reason, Refused
+from proxy.model.place import Place
+from proxy.ports import Fit, Kind
+from proxy.routing.gate import Gate, closed, gates
+from proxy.routing.phase import Step, step
+from proxy.store.migration import Decision
+from proxy.tasks.task import ACTIVE
+
+BACK_TO: Final = Phase.SHADOW
+"""The phase after a rollback: the target is still mirrored to and watched."""
+ROLLBACK_GATES: Final = frozenset({"journal", "dirty_keys", "parked", "verified"})
+"""What a rollback may not lose. How good the source's answers are is known: it served before."""
+MIRROR: Final = "mirror"
+
+
+class GatesClosed(Refused):
+    """`gates`: the documents of those that are not open."""
+
+    def __init__(self, found: Sequence[Gate]) -> None:
+        names = ", ".join(gate.name for gate in found)
+        super().__init__(f"closed: {names}; mend them, or overrule one with --force NAME --why TEXT", Reason.INVALID)
+        self.gates = [gate_document(gate) for gate in found]
+
+
+@dataclass(slots=True)
+class Standing:
+    """What changes while running: the settings in force, and why an edit of the file was not taken."""
+
+    config: Config
+    config_error: str = ""
+    preparing: str = ""
+    """Why the target is not prepared yet; the mirror is paused meanwhile."""
+    started: bool = False
+
+
+class Operator:
+    def __init__(self, parts: Parts, standing: Standing) -> None:
+        self._parts = parts
+        self._standing = standing
+
+    def ready(self) -> bool:
+        return self._standing.started
+
+    def gauge(self) -> None:
+        gauge(self._parts, self._gates(self._next()), self._standing.config.gates)
+
+    # ---- questions ----
+
+    async def status(self) -> dict[str, Any]:
+        parts, config = self._parts, self._standing.config
+        return {
+            "phase": parts.migration.phase,
+            "epoch": parts.migration.epoch,
+            "primary": parts.migration.primary,
+            "source": _side(config.source),
+            "target": _side(config.target) if config.target else None,
+            "holding": parts.router.hold.holding,
+            "journal": asdict(parts.mirror.status()),
+            "shadow": asdict(parts.shadow.status()),
+            "tasks": [asdict(status) for status in parts.tasks.statuses()],
+            "collections": {name: self._collection(name) for name in parts.catalog.collections()},
+            "gates": [gate_document(gate) for gate in self._gates(self._next())],
+            "debts": parts.debts.all(),
+            "config_error": self._standing.config_error,
+            "preparing": self._standing.preparing,
+        }
+
+    def _collection(self, name: str) -> dict[str, Any]:
+        parts = self._parts
+        mark = parts.debts.verified(name)
+        figures = parts.shadow.figures(self._standing.config.gates).get(name)
+        return {
+            "excluded": name in parts.catalog.excluded(),
+            "verified": mark is not None,
+            "verified_at": mark.at if mark else None,
+            "points": mark.points if mark else None,
+            "debt": parts.debts.all().get(name),
+            "divergences": parts.ledger.count(name),
+            "shadow": shadow_document(figures) if figures else None,
+        }
+
+    async def check(self) -> dict[str, Any]:
+        sides = [await self._ask(place) for place in Place if self._side_at(place)]
+        found = [await self._fit(name) for name in self._parts.catalog.migrated()] if self._side_at(Place.TARGET) else []
+        refusals = [f"{fit.collection}: {text}" for fit in found for text in fit.refusals]
+        return {"ok": all(side["ok"] for side in sides) and not refusals, "sides": sides, "refusals": refusals}
+
+    async def _ask(self, place: Place) -> dict[str, Any]:
+        try:
+            server = await self._parts.sides.at(place).backend.ping()
+        except ProxyError as error:
+            return {"place": place, "ok": False, "error": str(error)}
+        return {"place": place, "ok": True, "product": server.product, "version": server.version}
+
+    async def plan(self, collections: tuple[str, ...]) -> dict[str, Any]:
+        fits = [await self._fit(name) for name in collections or self._parts.catalog.migrated()]
+        return {"collections": [asdict(fit) for fit in fits], "excluded": sorted(self._parts.catalog.excluded())}
+
+    async def _fit(self, name: str) -> Fit:
+        return self._parts.sides.at(Place.TARGET).backend.fit(self._parts.catalog.schema(name))
+
+    async def assess(self) -> dict[str, Any]:
+        """Calls seen since the start, and what the target could not answer of them in this epoch."""
+        seen = sorted(self._parts.router.seen.items(), key=lambda item: -item[1])
+        calls = [{"call": route.name, "kind": route.kind, "count": count} for route, count in seen]
+        opaque = {route.name: f"{count} calls; no meaning in the model" for route, count in seen if route.kind is Kind.OPAQUE}
+        sampled = {
+            what: f"{count} samples of {name}" if name else f"{count} samples"
+            for name, figures in self._parts.shadow.figures(self._standing.config.gates).items()
+            for what, count in figures.unanswerable.items()
+        }
+        return {"calls": calls, "unanswerable": opaque | sampled}
+
+    async def history(self) -> list[dict[str, Any]]:
+        return [asdict(stage) for stage in await self._parts.migration.history()]
+
+    async def diff(self, collection: str | None, limit: int) -> dict[str, Any]:
+        parts = self._parts
+        names = (parts.catalog.resolve(collection),) if collection else parts.catalog.migrated()
+        return {
+            name: {
+                "points": [_divergence(found) for found in await parts.ledger.page(name, limit)],
+                "queries": [asdict(row) for row in await parts.samples.worst(parts.migration.epoch, name, limit)],
+            }
+            for name in names
+        }
+
+    async def parked(self) -> list[dict[str, Any]]:
+        return [_parked(item) for item in await self._parts.mirror.parked()]
+
+    # ---- acts ----
+
+    async def unpark(self, what: str, numbers: tuple[int, ...]) -> list[dict[str, Any]]:
+        acts = {"retry": self._parts.mirror.retry, "discard": self._parts.mirror.discard}
+        if what not in acts:
+            raise NotFound(f"parked points can be retried or discarded, not {what!r}")
+        await acts[what](numbers)
+        return await self.parked()
+
+    async def enter(self, name: str, who: str, why: str) -> dict[str, Any]:
+        """Any phase that is entered without a change of primary."""
+        phase = _phase(name)
+        now = self._parts.migration.phase
+        how = step(now, phase)
+        if how is Step.CHANGE:
+            command = "cutover" if phase is Phase.CUTOVER else "rollback"
+            raise Refused(f"from {now} to {phase} the primary changes: use `vecferry {command}`")
+        if how is not None:
+            await self._parts.stages.enter(phase, how, Decision(who, why))
+        return self._stage()
+
+    async def cutover(self, who: str, why: str, forced: tuple[str, ...]) -> dict[str, Any]:
+        return await self._change(Phase.CUTOVER, Decision(who, why, forced))
+
+    async def rollback(self, who: str, why: str, forced: tuple[str, ...]) -> dict[str, Any]:
+        return await self._change(BACK_TO, Decision(who, why, forced))
+
+    async def _change(self, phase: Phase, decision: Decision) -> dict[str, Any]:
+        how = step(self._parts.migration.phase, phase)
+        if how is not Step.CHANGE:
+            raise Refused(f"the primary does not change from {self._parts.migration.phase} to {phase}", Reason.ALREADY_EXISTS)
+        if busy := [status.name for status in self._parts.tasks.statuses() if status.state in ACTIVE]:
+            raise Refused(f"{', '.join(busy)} is under way: wait for it, or cancel it (`vecferry cancel`)")
+        if decision.forced and not decision.why:
+            raise Refused("--force needs --why: it is kept in the history")
+        judged = self._gates(phase)
+        if unknown := set(decision.forced) - {name for gate in judged for name in (gate.name, gate.kind)}:
+            raise Refused(f"no gate is called {', '.join(sorted(unknown))}; they are {', '.join(gate.name for gate in judged)}")
+        if found := closed(judged, decision.forced):
+            raise GatesClosed(found)
+        changed = await self._parts.change.run(phase, decision)
+        return self._stage() | {"held_seconds": changed.held}
+
+    async def task(self, name: str) -> dict[str, Any]:
+        document = asdict(self._parts.tasks.status(name))
+        return document | {"found": sum(self._parts.ledger.counts().values()) if name != "backfill" else 0}
+
+    async def start_task(self, name: str, collections: tuple[str, ...]) -> dict[str, Any]:
+        named = tuple(self._parts.catalog.resolve(collection) for collection in collections)
+        if self._parts.migration.phase is Phase.PASSTHROUGH:
+            raise Refused(f"{name} needs the mirror: a copy without it would be old at once; `vecferry phase mirror` first")
+        await self._parts.tasks.start(name, named)
+        return await self.task(name)
+
+    async def cancel(self, name: str) -> dict[str, Any]:
+        await self._parts.tasks.cancel(name)
+        return await self.task(name)
+
+    async def pause(self, what: str) -> dict[str, Any]:
+        if what == MIRROR:
+            self._parts.mirror.pause()
+        else:
+            await self._parts.tasks.pause(what)
+        return {"paused": what}
+
+    async def resume(self, what: str) -> dict[str, Any]:
+        if what == MIRROR:
+            self._parts.mirror.resume()
+        else:
+            await self._parts.tasks.resume(what)
+        return {"resumed": what}
+
+    # ---- inside ----
+
+    def _gates(self, phase: Phase) -> tuple[Gate, ...]:
+        found = gates(facts(self._parts, self._standing.config.gates), self._standing.config.gates)
+        return found if phase is Phase.CUTOVER else tuple(gate for gate in found if gate.kind in ROLLBACK_GATES)
+
+    def _next(self) -> Phase:
+        """The change of primary that the status speaks of."""
+        return BACK_TO if self._parts.migration.phase is Phase.CUTOVER else Phase.CUTOVER
+
+    def _stage(self) -> dict[str, Any]:
+        migration = self._parts.migration
+        return {"phase": migration.phase, "epoch": migration.epoch, "primary": migration.primary}
+
+    def _side_at(self, place: Place) -> bool:
+        return place is Place.SOURCE or self._standing.config.target is not None
+
+
+def gate_document(gate: Gate) -> dict[str, Any]:
+    return {"name": gate.name, "ok": gate.ok, "why": gate.why}
+
+
+def shadow_document(figures: Any) -> dict[str, Any]:
+    document = asdict(figures)
+    for counted in ("recalls", "tails"):
+        del document[counted]
+    return document
+
+
+def _phase(name: str) -> Phase:
+    if name not in set(Phase):
+        raise Refused(f"there is no phase {name!r}; there are {', '.join(Phase)}")
+    return Phase(name)
+
+
+def _side(side: Any) -> dict[str, Any]:
+    return {"product": side.product, "url": side.url}
+
+
+def _divergence(found: Any) -> dict[str, Any]:
+    return {
+        "id": str(found.key.id),
+        "partition": found.key.partition,
+        "reason": found.reason,
+        "detail": found.detail,
+        "first_seen": found.first_seen,
+        "last_seen": found.last_seen,
+    }
+
+
+def _parked(item: Any) -> Mapping[str, Any] | Any:
+    return {
+        "number": item.number,
+        "collection": item.key.collection,
+        "id": str(item.key.id),
+        "partition": item.key.partition,
+        "reason": item.reason,
+        "at": item.at,
+    }

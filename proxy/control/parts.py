@@ -1,0 +1,34 @@
+"""What the operator's commands act on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from proxy.control.stages import Stages
+from proxy.mirror.mirror import Mirror
+from proxy.routing.change import Change
+from proxy.routing.router import Router
+from proxy.routing.sides import Sides
+from proxy.shadow.shadow import Shadow
+from proxy.store.catalog import StoredCatalog
+from proxy.store.debts import Debts
+from proxy.store.ledger import Ledger
+from proxy.store.migration import Migration
+from proxy.store.samples import Samples
+from proxy.tasks.tasks import Tasks
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    catalog: StoredCatalog
+    debts: Debts
+    ledger: Ledger
+    migration: Migration
+    samples: Samples
+    sides: Sides
+    mirror: Mirror
+    shadow: Shadow
+    router: Router
+    change: Change
+    stages: Stages
+    tasks: Tasks

@@ -1,0 +1,62 @@
+"""Entering a phase whose primary stays the same: what must be done before, so that the phase's promise holds."""
+
+from __future__ import annotations
+
+from proxy.backfill.target import create_collections
+from proxy.config import Phase
+from proxy.errors import Refused
+from proxy.mirror.mirror import Mirror
+from proxy.model.place import Place
+from proxy.routing.phase import PHASES, Step
+from proxy.routing.router import Router
+from proxy.routing.sides import Sides
+from proxy.store.catalog import StoredCatalog
+from proxy.store.debts import Debts
+from proxy.store.migration import Decision, Migration
+
+
+class Stages:
+    def __init__(
+        self, migration: Migration, router: Router, mirror: Mirror, catalog: StoredCatalog, debts: Debts, sides: Sides
+    ) -> None:
+        self._migration = migration
+        self._router = router
+        self._mirror = mirror
+        self._catalog = catalog
+        self._debts = debts
+        self._sides = sides
+
+    async def enter(self, phase: Phase, how: Step, decision: Decision) -> None:
+        """Raises Refused where the target cannot take a collection, or where something is still owed."""
+        starts = PHASES[phase].mirror and not PHASES[self._migration.phase].mirror
+        if starts:
+            await self._take_stock()
+        if how is Step.FINISH:
+            await self._check_finished()
+        await self._migration.enter(phase, decision)
+        self._router.enter(phase)
+        if starts:
+            # Once more: a collection may have been created between the first look and the first mirrored write.
+            await self._take_stock()
+        if how is Step.UNMIRROR:
+            await self._owe("the mirror was off for a while")
+
+    async def _take_stock(self) -> None:
+        await self._catalog.discover(self._sides.source.backend)
+        await self.prepare()
+
+    async def prepare(self) -> None:
+        """Creates on the target what is missing there. Idempotent. Raises Refused, AlreadyExists and Unavailable."""
+        target = self._sides.at(Place.TARGET).backend
+        await create_collections(target, self._catalog, self._catalog.migrated())
+
+    async def _check_finished(self) -> None:
+        excluded = self._catalog.excluded()
+        if excluded:
+            raise Refused(f"left out of the migration and still at the source: {', '.join(sorted(excluded))}")
+        if self._mirror.status().parked:
+            raise Refused("some points are parked: retry or discard them first (`vecferry parked`)")
+
+    async def _owe(self, why: str) -> None:
+        for name in self._catalog.migrated():
+            await self._debts.mark(name, why)
