@@ -1,7 +1,7 @@
 """How well one answer to a search agrees with another. Pure; knows neither sides nor samples.
 
 Owns: recall with ties, rank-biased overlap, drift of the values. Not: which answer is right (the referee in proxy/shadow).
-Answers are nearest first; values are canonical (proxy/model/schema.Metric).
+Answers are nearest first, each key once; values are canonical (proxy/model/schema.Metric).
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 from typing import Final
 
 from proxy.model.evaluate import matches
@@ -77,8 +78,8 @@ def misses(first: Sequence[Hit], second: Sequence[Hit]) -> tuple[Key, ...]:
         return ()
     last, known = first[-1].value, {hit.key for hit in first}
     ties = sum(near(hit.value, last) for hit in second if hit.key not in known)
-    replaceable = [hit.key for hit in absent if near(hit.value, last)]
-    return tuple(hit.key for hit in absent if hit.key not in replaceable[:ties])
+    replaced = {hit.key for hit in [hit for hit in absent if near(hit.value, last)][:ties]}
+    return tuple(hit.key for hit in absent if hit.key not in replaced)
 
 
 def untied(first: Sequence[Hit], second: Sequence[Hit]) -> list[Hit]:
@@ -98,17 +99,17 @@ def rank_biased_overlap(first: Sequence[Key], second: Sequence[Key], p: float = 
 
     Webber, Moffat, Zobel: A similarity measure for indefinite rankings (ACM TOIS 28(4), 2010), equation 4 cut at the depth.
     """
-    depth = max(len(first), len(second))
-    seen_first: set[Key] = set()
-    seen_second: set[Key] = set()
-    total = weights = 0.0
-    for d in range(1, depth + 1):
-        seen_first.update(first[d - 1 : d])
-        seen_second.update(second[d - 1 : d])
-        weight = p ** (d - 1)
-        total += weight * len(seen_first & seen_second) / d
+    seen_first: set[Key | None] = set()  # None: behind the end of the shorter answer
+    seen_second: set[Key | None] = set()
+    overlap, weight, total, weights = 0, 1.0, 0.0, 0.0
+    for d, (a, b) in enumerate(zip_longest(first, second), start=1):
+        overlap += (a == b) + (a in seen_second) + (b in seen_first)
+        seen_first.add(a)
+        seen_second.add(b)
+        total += weight * overlap / d
         weights += weight
-    return total / weights if depth else 1.0
+        weight *= p
+    return total / weights if weights else 1.0
 
 
 def violations(points: Sequence[Point], condition: Filter) -> tuple[Key, ...]:

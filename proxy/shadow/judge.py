@@ -135,10 +135,19 @@ def _idle(points: Iterable[Point], busy: Busy) -> dict[Key, Point]:
 
 def _level(k: int, first: Sequence[Hit], second: Sequence[Hit], busy: Busy) -> Ranked | None:
     """Both cut at the depth to which both are the nearest of the points left."""
-    idle = [tuple(replace(hit, key=by_id(hit.key)) for hit in hits if hit.key not in busy) for hits in (first, second)]
+    idle = [_distinct(hit for hit in hits if hit.key not in busy) for hits in (first, second)]
     depth = k - max(len(first) - len(idle[0]), len(second) - len(idle[1]))
     return Ranked(idle[0][:depth], idle[1][:depth]) if depth >= k * LEAST_SHARE_LEFT else None
 
 
 def by_id(key: Key) -> Key:
     return replace(key, partition=None)
+
+
+def _distinct(hits: Iterable[Hit]) -> tuple[Hit, ...]:
+    """One hit an id, the nearest: Milvus may hold an id twice."""
+    nearest: dict[Key, Hit] = {}
+    for hit in hits:
+        key = by_id(hit.key)
+        nearest.setdefault(key, replace(hit, key=key))
+    return tuple(nearest.values())

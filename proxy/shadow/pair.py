@@ -13,6 +13,10 @@ from proxy.shadow.judge import Touched
 class WriteWindow(Protocol):
     """The part of the mirror that is needed here."""
 
+    @property
+    def position(self) -> int:
+        """Number of the last write given out."""
+
     def touched(self, collection: str, since: int) -> Touched:
         """Keys of writes behind position `since`, in flight or dirty."""
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import blake2b
 from typing import Final, assert_never
 
@@ -17,6 +17,7 @@ from proxy.errors import Unavailable
 from proxy.ports import Backend, Clock
 from proxy.shadow.figures import Figures, figures
 from proxy.shadow.findings import Compared, Failed, Finding, Searched, Skipped, Unanswerable
+from proxy.shadow.lookback import Lookback
 from proxy.shadow.pair import Extras, Pair
 from proxy.shadow.sample import Sample, Sampler
 from proxy.shadow.tally import RECENT_LIMIT, Record, Tally
@@ -53,6 +54,7 @@ class Shadow:
         self._queue: deque[Sample] = deque()
         self._queued_bytes = 0
         self._waiting = asyncio.Event()
+        self._lookback = Lookback(trials.window, clock)
         self._dropped = 0
         self._tried = 0
         self._records = {name: self._restored(name, text) for name, text in samples.figures(pair.epoch).items()}
@@ -67,7 +69,7 @@ class Shadow:
 
     def offer(self, sample: Sample) -> None:
         """Never waits, never raises; the newest win."""
-        self._queue.append(sample)
+        self._queue.append(replace(sample, since=self._lookback.before(sample.since)))
         self._queued_bytes += sample.size
         while len(self._queue) > self._config.queue or (self._queued_bytes > QUEUE_BYTES and len(self._queue) > 1):
             self._queued_bytes -= self._queue.popleft().size
@@ -86,6 +88,7 @@ class Shadow:
                 for number in range(self._config.concurrency):
                     tasks.create_task(self._work(), name=f"shadow.{number}")
                 tasks.create_task(self._write(), name="shadow.write")
+                tasks.create_task(self._lookback.run(), name="shadow.lookback")
         finally:
             await self.flush()
 

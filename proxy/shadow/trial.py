@@ -25,7 +25,7 @@ class Trials:
         """`tolerance`: of vector components, see VerifyConfig."""
         self._frontend = frontend
         self._catalog = catalog
-        self._window = window
+        self.window = window
         self._clock = clock
         self._tolerance = tolerance
 
@@ -63,10 +63,10 @@ class Trials:
         seconds = self._clock.monotonic() - begun
         schema = self._catalog.schema(read.collection)
         if isinstance(read, Search):
-            asked = SearchTrial(read, _hits(reply), _hits(answer), pair, self._window, sample.since, schema)
+            asked = SearchTrial(read, _hits(reply), _hits(answer), pair, self.window, sample.since, schema)
             return await asked.finding(seconds, extras)
         rules = Rules(schema, self._tolerance, pair.exact_length)
-        busy = Busy(self._window.touched(read.collection, sample.since), schema.partitions)
+        busy = Busy(self.window.touched(read.collection, sample.since), schema.partitions)
         found = differences(read, reply, answer, busy, rules)
         if found is None:
             return Skipped(read.collection, Skip.BUSY)

@@ -89,3 +89,11 @@ def test_the_mean_is_over_the_query_vectors() -> None:
 def test_a_violation_is_a_point_that_the_filter_excludes() -> None:
     points = [Point(key(1), {}, {"n": 1}), Point(key(2), {}, {"n": 2}), Point(key(3), {}, {})]
     assert violations(points, Equals(("n",), 1)) == (key(2), key(3))
+
+
+def test_overlap_counts_every_depth_of_answers_of_any_length() -> None:
+    first, second = [key(id) for id in (1, 2, 3, 4, 5)], [key(id) for id in (3, 9, 1)]
+    p, overlaps = 0.9, [0, 0, 2, 2, 2]
+    wanted = sum(p**d * found / (d + 1) for d, found in enumerate(overlaps)) / sum(p**d for d in range(5))
+    assert rank_biased_overlap(first, second) == pytest.approx(wanted)
+    assert rank_biased_overlap(second, first) == pytest.approx(wanted)

@@ -100,8 +100,11 @@ class UnderWay:
 
     keys: frozenset[Key] = frozenset()
     all: bool = False
+    position: int = 0
+    asked_since: int = -1
 
     def touched(self, collection: str, since: int) -> UnderWay:
+        self.asked_since = since
         return self
 
 
@@ -109,7 +112,7 @@ class Hands:
     """A clock that stands still; `strike` ends every sleep."""
 
     def __init__(self) -> None:
-        self._struck = asyncio.Event()
+        self._sleepers: list[asyncio.Event] = []
 
     def now(self) -> float:
         return 1000.0
@@ -118,11 +121,16 @@ class Hands:
         return 0.0
 
     async def sleep(self, seconds: float) -> None:
-        await self._struck.wait()
-        self._struck.clear()
+        struck = asyncio.Event()
+        self._sleepers.append(struck)
+        await struck.wait()
 
-    def strike(self) -> None:
-        self._struck.set()
+    async def strike(self) -> None:
+        for struck in self._sleepers:
+            struck.set()
+        self._sleepers.clear()
+        for _ in range(5):
+            await asyncio.sleep(0)
 
 
 class Side(MemoryBackend):
@@ -198,7 +206,7 @@ class Stage:
         self.frontend.results.append(result)
         number = b"%d" % (len(self.frontend.operations) - 1)
         reply = Reply(200, (), b"%d" % (len(self.frontend.results) - 1))
-        return Sample(Route(Kind.READ, "Search"), Request(b"POST", b"/search", (), number), reply, 0.01, since=0)
+        return Sample(Route(Kind.READ, "Search"), Request(b"POST", b"/search", (), number), reply, 0.01, self.window.position)
 
     async def finding(self, read: Read, *, noise: bool = False, referee: bool = False) -> Any:
         return await self.trials.run(await self.sample(read), self.pair, Extras(noise, referee))

@@ -139,10 +139,23 @@ async def test_what_was_found_is_written_while_running(stage: Stage) -> None:
     async with running(shadow):
         shadow.offer(await stage.sample(search()))
         await until(lambda: shadow.status().unwritten == 1)
-        stage.clock.strike()
+        await stage.clock.strike()
         await until(lambda: shadow.status().unwritten == 0)
         rows = await stage.store.run(lambda db: db.execute("select recall from samples").fetchall())
     assert rows == [(1.0,)]
+
+
+async def test_writes_of_the_last_moment_before_the_read_are_left_out_too(stage: Stage) -> None:
+    await stage.fill(range(50))
+    shadow = stage.shadow()
+    async with running(shadow):
+        for position in (100, 200, 300, 400):
+            await asyncio.sleep(0)
+            stage.window.position = position
+            await stage.clock.strike()
+        shadow.offer(await stage.sample(search()))
+        await until(lambda: shadow.status().unwritten == 1)
+    assert stage.window.asked_since == 200
 
 
 async def test_figures_begin_anew_when_the_primary_changes(stage: Stage) -> None:
