@@ -328,7 +328,7 @@ class LiveWrites(Protocol):
         """Returns when every write up to `position` has its outcome and its keys are known."""
 
     def touched(self, collection: str, since: int) -> Touched:
-        """By writes behind `since`, by writes in flight, or dirty."""
+        """By writes behind `since`, by writes in flight, or dirty; a key that is only parked is not among them."""
 
     def mark_dirty(self, keys: Iterable[Key], why: str, *, after: float = 0.0) -> None:
         """Have them settled, durably, `after` seconds from now."""

@@ -1,0 +1,124 @@
+"""Copies every point of the migrated collections once, resumably.
+
+Owns: the walk over the collections and its checkpoint. Not: the rule that keeps live writes safe (writer.py), the pace
+(reader.py), what is written when (pipeline.py), comparing (verify).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Final
+
+from proxy.backfill.pipeline import Pipeline
+from proxy.backfill.reader import Reader
+from proxy.backfill.target import create_collections
+from proxy.backfill.writer import Writer
+from proxy.config import BackfillConfig
+from proxy.errors import Refused
+from proxy.model.operation import Count, Scan
+from proxy.patience import Patience
+from proxy.ports import Clock, LiveWrites, Progress, Roles
+from proxy.store.catalog import StoredCatalog
+from proxy.store.checkpoints import Checkpoints
+from proxy.store.keys import load_keys
+from proxy.store.walk import Walk, exists, load, save, stretches_of
+
+TASK: Final = "backfill"
+
+
+@dataclass(frozen=True, slots=True)
+class BackfillSettings:
+    """`linger`: seconds after which a write that was given up can no longer land."""
+
+    config: BackfillConfig
+    linger: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """What holds for one run. `total` in points."""
+
+    roles: Roles
+    reader: Reader
+    writer: Writer
+    progress: Progress
+    total: int
+
+
+class Backfill:
+    """`roles` is asked once a run, and must not change while one runs."""
+
+    def __init__(
+        self,
+        roles: Callable[[], Roles],
+        mirror: LiveWrites,
+        catalog: StoredCatalog,
+        checkpoints: Checkpoints,
+        settings: BackfillSettings,
+        clock: Clock,
+    ) -> None:
+        self._roles = roles
+        self._mirror = mirror
+        self._catalog = catalog
+        self._checkpoints = checkpoints
+        self._settings = settings
+        self._clock = clock
+
+    async def run(self, collections: tuple[str, ...], progress: Progress) -> None:
+        """A task's job: () for every migrated collection. Goes on where it stopped if it is asked for the same.
+
+        Raises Refused (before anything is written where the secondary cannot hold a collection) and NotFound.
+        """
+        roles = self._roles()
+        reader = Reader(roles.primary, self._mirror, self._settings.config, self._clock, progress)
+        writer = Writer(roles.secondary, self._mirror, reader, self._settings.linger, self._clock, progress)
+        stopped = await load(self._checkpoints, TASK)
+        if stopped is not None:
+            await writer.settle(load_keys(stopped.collection, stopped.claims), "the backfill was killed while it wrote it")
+        walk = stopped if stopped and stopped.continues(collections, roles.epoch) else self._start(collections, roles.epoch)
+        run = _Run(roles, reader, writer, progress, await self._prepare(roles, walk, progress))
+        while walk.ahead:
+            walk = await self._collection(run, walk if walk.collection else self._begin(walk))
+        await self._checkpoints.drop(TASK)
+
+    def _start(self, collections: tuple[str, ...], epoch: int) -> Walk:
+        return Walk(epoch, collections, tuple(map(self._catalog.resolve, collections)) or self._catalog.migrated())
+
+    async def _prepare(self, roles: Roles, walk: Walk, progress: Progress) -> int:
+        """Makes what is missing on the secondary; the points that the whole walk has to copy."""
+        try_hard = Patience(self._clock, progress.stalled)
+        there = [name for name in walk.ahead if name in self._catalog.collections()]
+        await try_hard(create_collections, roles.secondary, self._catalog, there)
+        counts = [await try_hard(roles.primary.count, Count(name)) for name in there]
+        return walk.done - walk.points + sum(counts)
+
+    def _begin(self, walk: Walk) -> Walk:
+        name = walk.remaining[0]
+        there = name in self._catalog.collections()  # dropped meanwhile: nothing to copy
+        return walk.begin(stretches_of(self._catalog.schema(name)) if there else ())
+
+    async def _collection(self, run: _Run, walk: Walk) -> Walk:
+        while walk.stretches:
+            await self._keep(run, walk)
+            walk = (await self._stretch(run, walk)).turn()
+        if walk.collection in self._catalog.collections():
+            await Patience(self._clock, run.progress.stalled)(run.roles.secondary.quiesce, walk.collection)
+        walk = walk.leave()
+        await self._keep(run, walk)
+        return walk
+
+    async def _stretch(self, run: _Run, walk: Walk) -> Walk:
+        scan = Scan(walk.collection, self._settings.config.page, walk.cursor, partitions=walk.stretches[0].partitions)
+        pipeline = Pipeline(walk, run.writer.write, partial(self._keep, run), self._settings.config.concurrency)
+        try:
+            return await pipeline.run(run.reader.pages(scan))
+        except Refused:
+            if await Patience(self._clock, run.progress.stalled)(exists, run.roles.primary, walk):
+                raise
+            return pipeline.walk.unclaimed()  # dropped by the application while it was copied
+
+    async def _keep(self, run: _Run, walk: Walk) -> None:
+        await save(self._checkpoints, TASK, walk)
+        run.progress.report(walk.done, run.total)
