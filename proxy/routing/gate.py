@@ -31,7 +31,7 @@ class Gate:
 
 @dataclass(frozen=True, slots=True)
 class CollectionFacts:
-    """`verified`: a clean pass in this epoch and no debt since. `debt`: why it is unverified, "" where there is none.
+    """`verified`: a clean pass and no debt since. `debt`: why it is unverified, "" where there is none.
 
     `figures` None: no sample of it in this epoch.
     """

@@ -102,10 +102,6 @@ class Shadow:
         self._changed.clear()
         self._rows.clear()
 
-    def configure(self, config: ShadowConfig) -> None:
-        """Takes effect at once, `concurrency` at the next start."""
-        self._config = config
-
     def figures(self, config: GatesConfig) -> dict[str, Figures]:
         """Collection -> figures; "" holds what named no known collection."""
         return {name: figures(record, config) for name, record in self._records.items()}
