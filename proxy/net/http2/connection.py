@@ -1,0 +1,395 @@
+"""What both ends of HTTP/2 do with frames: reading, settings, windows, pings, limits (RFC 9113).
+
+Owns: the connection's state and every rule that holds in both directions. Not: opening streams (inbound, outbound).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar, cast
+
+from proxy.net.ends import Kind, Piece
+from proxy.net.http2 import frames
+from proxy.net.http2.fields import FieldDecoder, Malformed
+from proxy.net.http2.frames import HEADER, HEADER_SIZE, MAX_STREAM_ID, Code, ConnectionFault, Setting, StreamFault
+from proxy.net.http2.sender import Sender
+from proxy.net.limits import CONNECTION_WINDOW, CONTINUATIONS, FRAME_SIZE, STREAM_WINDOW, WRITE_BUFFER, Flood, Rates
+
+BODY = Kind.BODY
+_REMEMBERED = 1000
+"""Streams that we reset: what the peer had under way for them is no fault."""
+
+
+class Stream:
+    """One stream of one connection; subclasses join it to an exchange."""
+
+    __slots__ = ("due", "expected", "got_end", "got_head", "granted", "id", "queue", "sender", "sent_end", "window")
+
+    def __init__(self, sender: Sender, stream_id: int) -> None:
+        self.sender = sender
+        self.id = stream_id
+        self.window = sender.initial  # what the peer lets us send
+        self.queue: list[Piece] = []
+        self.granted = STREAM_WINDOW  # what we let the peer send
+        self.due = 0  # bytes gone on, not yet granted again
+        self.expected: int | None = None  # bytes of body still to come, where the peer declared them
+        self.got_head = False
+        self.got_end = False
+        self.sent_end = False
+
+    def arrived(self, piece: Piece) -> None:
+        raise NotImplementedError
+
+    def drained(self, size: int) -> None:
+        raise NotImplementedError
+
+    def ended(self) -> None:
+        raise NotImplementedError
+
+    def grant(self, size: int) -> None:
+        """ends.ClientEnd and UpstreamEnd. Many small bodies never need a frame for it."""
+        self.due += size
+        if self.due >= STREAM_WINDOW // 2 and not self.got_end:
+            self.granted += self.due
+            self.sender.put(frames.window_update(self.id, self.due))
+            self.due = 0
+
+
+S = TypeVar("S", bound=Stream)
+
+
+@dataclass(slots=True)
+class _Block:
+    """A header block whose CONTINUATION frames are still to come."""
+
+    stream_id: int
+    end: bool
+    parts: list[bytes]
+
+
+class Connection(asyncio.Protocol, Generic[S]):
+    """Subclasses say what a new block, a reset, a GOAWAY and the end mean."""
+
+    sender: Sender
+    transport: asyncio.Transport
+
+    def __init__(self, max_header_bytes: int) -> None:
+        self.streams: dict[int, S] = {}
+        self.last_stream_id = 0
+        self.draining = False
+        self.settled = False
+        """The peer's SETTINGS came."""
+        self.closed = False
+        self.received = 0
+        self._loop = asyncio.get_running_loop()
+        self._max_header_bytes = max_header_bytes
+        self._decoder = FieldDecoder(max_header_bytes)
+        self._rates = Rates()
+        self._rest = b""
+        self._block: _Block | None = None
+        self._due = 0
+        self._resets: dict[int, None] = {}
+
+    # what a subclass adds
+
+    def opening(self) -> bytes:
+        """The first bytes that are sent."""
+        raise NotImplementedError
+
+    def block_arrived(self, stream_id: int, end: bool, block: bytes) -> None:
+        raise NotImplementedError
+
+    def stream_reset(self, stream: S, code: int) -> None:
+        """By the peer; the stream is in no table any more."""
+        raise NotImplementedError
+
+    def goaway(self, last_stream_id: int, code: int, text: str) -> None:
+        raise NotImplementedError
+
+    def pong(self, payload: bytes) -> None: ...
+
+    def set_max_streams(self, count: int) -> None: ...
+
+    def lost(self, text: str) -> None:
+        """The connection is closed, by whomever."""
+        raise NotImplementedError
+
+    # asyncio.Protocol
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = cast(asyncio.Transport, transport)  # uvloop's are no subclass
+        self.transport.set_write_buffer_limits(WRITE_BUFFER)
+        self.sender = Sender(self.transport)
+        self.sender.put(self.opening())
+        self.sender.put(frames.window_update(0, CONNECTION_WINDOW - 65_535))
+
+    def data_received(self, data: bytes) -> None:
+        if self.closed:
+            return
+        self.received += len(data)
+        if self._rest:
+            data = self._rest + data
+        try:
+            self._rest = data[self._frames(data) :]
+        except ConnectionFault as fault:
+            self.fail(fault.code, str(fault))
+
+    def pause_writing(self) -> None:
+        self.sender.pause()
+
+    def resume_writing(self) -> None:
+        self.sender.resume()
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self._end(str(error) if error else "the peer closed the connection")
+
+    # ending
+
+    def fail(self, code: Code, text: str) -> None:
+        """GOAWAY and the end of everything."""
+        if not self.closed:
+            self.sender.put(frames.goaway(self.last_stream_id, code, text))
+            self._end(text)
+            self.close()
+
+    def close(self) -> None:
+        """When what was put is written."""
+        self.closed = True
+        self.sender.flush()
+        self.transport.close()
+
+    def _end(self, text: str) -> None:
+        if not self.closed or self.streams:
+            self.closed = True
+            self.lost(text)
+
+    def reset(self, stream: S, code: int) -> None:
+        """By us; its exchange is told by the caller."""
+        self.streams.pop(stream.id, None)
+        self.sender.reset(stream, code)
+        self._resets[stream.id] = None
+        if len(self._resets) > _REMEMBERED:
+            del self._resets[next(iter(self._resets))]
+
+    # frames
+
+    def _frames(self, data: bytes) -> int:
+        """Reads all whole frames; the bytes used."""
+        at, size = 0, len(data)
+        while size - at >= HEADER_SIZE:
+            high, low, kind, flags, stream_id = HEADER.unpack_from(data, at)
+            length = high << 16 | low
+            if length > FRAME_SIZE:
+                raise ConnectionFault(Code.FRAME_SIZE_ERROR, "a frame is larger than our SETTINGS allow")
+            start = at + HEADER_SIZE
+            if start + length > size:
+                break
+            at = start + length
+            self._frame(kind, flags, stream_id & MAX_STREAM_ID, data[start:at])
+        return at
+
+    def _frame(self, kind: int, flags: int, stream_id: int, payload: bytes) -> None:
+        if self._block is not None and kind != frames.CONTINUATION:
+            raise ConnectionFault(Code.PROTOCOL_ERROR, "a header block is interrupted")
+        if not self.settled and kind != frames.SETTINGS:
+            raise ConnectionFault(Code.PROTOCOL_ERROR, "the first frame is no SETTINGS")
+        try:
+            _READERS.get(kind, Connection._unknown)(self, flags, stream_id, payload)
+        except StreamFault as fault:
+            self._stream_fault(fault)
+
+    def _stream_fault(self, fault: StreamFault) -> None:
+        self._limit(Flood.RESET)
+        stream = self.streams.get(fault.stream_id)
+        if stream is None:
+            self.sender.put(frames.rst_stream(fault.stream_id, fault.code))
+        else:
+            self.reset(stream, fault.code)
+            self.stream_reset(stream, fault.code)
+
+    def _data(self, flags: int, stream_id: int, payload: bytes) -> None:
+        size = len(payload)
+        self._refill(size)
+        stream = self.streams.get(stream_id)
+        if stream is None or stream.got_end:
+            self._stray(stream_id)
+            return
+        stream.granted -= size
+        if stream.granted < 0:
+            raise StreamFault(stream_id, Code.FLOW_CONTROL_ERROR, "more was sent than the window allows")
+        if flags & frames.PADDED:
+            payload = frames.unpadded(flags, payload)
+            stream.grant(size - len(payload))
+        end = bool(flags & frames.END_STREAM)
+        if not payload and not end:
+            self._limit(Flood.EMPTY)
+        if stream.expected is not None:
+            self._expect(stream, len(payload), end)
+        stream.got_end = end
+        stream.arrived(Piece(BODY, payload, payload, end))
+
+    def _refill(self, size: int) -> None:
+        self._due += size
+        if self._due >= CONNECTION_WINDOW // 2:
+            self.sender.put(frames.window_update(0, self._due))
+            self._due = 0
+
+    def _expect(self, stream: S, size: int, end: bool) -> None:
+        stream.expected = left = (stream.expected or 0) - size
+        if left < 0 or (end and left):
+            raise StreamFault(stream.id, Code.PROTOCOL_ERROR, "the body has not the length that was declared")
+
+    def _stray(self, stream_id: int) -> None:
+        if stream_id == 0 or self.is_idle(stream_id):
+            raise ConnectionFault(Code.PROTOCOL_ERROR, "a frame for a stream that was never opened")
+        if stream_id not in self._resets:
+            raise StreamFault(stream_id, Code.STREAM_CLOSED, "the stream is closed")
+
+    def is_idle(self, stream_id: int) -> bool:
+        return stream_id % 2 == 0 or stream_id > self.last_stream_id
+
+    def _headers(self, flags: int, stream_id: int, payload: bytes) -> None:
+        block = frames.unpadded(flags, payload)
+        if flags & frames.WITH_PRIORITY:
+            self._check_priority(stream_id, block[:5])
+            block = block[5:]
+        end = bool(flags & frames.END_STREAM)
+        if flags & frames.END_HEADERS:
+            self._whole_block(stream_id, end, block)
+        else:
+            self._block = _Block(stream_id, end, [block])
+
+    def _continuation(self, flags: int, stream_id: int, payload: bytes) -> None:
+        block = self._block
+        if block is None or block.stream_id != stream_id:
+            raise ConnectionFault(Code.PROTOCOL_ERROR, "CONTINUATION without HEADERS")
+        block.parts.append(payload)
+        if len(block.parts) > CONTINUATIONS or sum(map(len, block.parts)) > self._max_header_bytes:
+            raise ConnectionFault(Code.ENHANCE_YOUR_CALM, "a header block is too large")
+        if flags & frames.END_HEADERS:
+            self._block = None
+            self._whole_block(stream_id, block.end, b"".join(block.parts))
+
+    def _whole_block(self, stream_id: int, end: bool, block: bytes) -> None:
+        if stream_id == 0:
+            raise ConnectionFault(Code.PROTOCOL_ERROR, "HEADERS without a stream")
+        try:
+            self.block_arrived(stream_id, end, self._decoder.stateless(block))
+        except Malformed as error:
+            raise StreamFault(stream_id, Code.PROTOCOL_ERROR, str(error)) from error
+
+    def _priority(self, flags: int, stream_id: int, payload: bytes) -> None:
+        self._limit(Flood.IDLE)
+        if stream_id == 0:
+            raise ConnectionFault(Code.PROTOCOL_ERROR, "PRIORITY without a stream")
+        if len(payload) != 5:
+            raise StreamFault(stream_id, Code.FRAME_SIZE_ERROR, "PRIORITY has 5 bytes")
+        self._check_priority(stream_id, payload)
+
+    def _check_priority(self, stream_id: int, priority: bytes) -> None:
+        if len(priority) < 5:
+            raise ConnectionFault(Code.FRAME_SIZE_ERROR, "a priority has 5 bytes")
+        if int.from_bytes(priority[:4]) & MAX_STREAM_ID == stream_id:
+            raise StreamFault(stream_id, Code.PROTOCOL_ERROR, "a stream depends on itself")
+
+    def _rst_stream(self, flags: int, stream_id: int, payload: bytes) -> None:
+        if len(payload) != 4:
+            raise ConnectionFault(Code.FRAME_SIZE_ERROR, "RST_STREAM has 4 bytes")
+        if stream_id == 0 or self.is_idle(stream_id):
+            raise ConnectionFault(Code.PROTOCOL_ERROR, "RST_STREAM for a stream that was never opened")
+        self._limit(Flood.RESET)
+        stream = self.streams.pop(stream_id, None)
+        if stream is not None:
+            self.stream_reset(stream, int.from_bytes(payload))
+            self.sender.forget(stream)
+
+    def _settings(self, flags: int, stream_id: int, payload: bytes) -> None:
+        if stream_id:
+            raise ConnectionFault(Code.PROTOCOL_ERROR, "SETTINGS of a stream")
+        if len(payload) % 6 or (flags & frames.ACK and payload):
+            raise ConnectionFault(Code.FRAME_SIZE_ERROR, "SETTINGS has 6 bytes a value")
+        self._limit(Flood.SETTINGS)
+        if flags & frames.ACK:
+            self._decoder.acknowledged = True
+            return
+        for key, value in frames.read_settings(payload):
+            self._set(key, value)
+        self.sender.put(frames.frame(frames.SETTINGS, frames.ACK, 0))
+        self.settled = True
+
+    def _set(self, key: int, value: int) -> None:
+        match key:
+            case Setting.ENABLE_PUSH if value > 1:
+                raise ConnectionFault(Code.PROTOCOL_ERROR, "ENABLE_PUSH is 0 or 1")
+            case Setting.INITIAL_WINDOW_SIZE if value > frames.MAX_WINDOW:
+                raise ConnectionFault(Code.FLOW_CONTROL_ERROR, "INITIAL_WINDOW_SIZE is too large")
+            case Setting.INITIAL_WINDOW_SIZE:
+                self.sender.set_initial(value, list(self.streams.values()))
+            case Setting.MAX_FRAME_SIZE if not 2**14 <= value < 2**24:
+                raise ConnectionFault(Code.PROTOCOL_ERROR, "MAX_FRAME_SIZE is out of bounds")
+            case Setting.MAX_FRAME_SIZE:
+                self.sender.max_frame = value
+            case Setting.MAX_CONCURRENT_STREAMS:
+                self.set_max_streams(value)
+            case _:
+                """HEADER_TABLE_SIZE: our blocks use no table. MAX_HEADER_LIST_SIZE: advisory. Others: unknown."""
+
+    def _push_promise(self, flags: int, stream_id: int, payload: bytes) -> None:
+        raise ConnectionFault(Code.PROTOCOL_ERROR, "PUSH_PROMISE was not allowed")
+
+    def _ping(self, flags: int, stream_id: int, payload: bytes) -> None:
+        if stream_id:
+            raise ConnectionFault(Code.PROTOCOL_ERROR, "PING of a stream")
+        if len(payload) != 8:
+            raise ConnectionFault(Code.FRAME_SIZE_ERROR, "PING has 8 bytes")
+        self._limit(Flood.PING)
+        if flags & frames.ACK:
+            self.pong(payload)
+        else:
+            self.sender.put(frames.frame(frames.PING, frames.ACK, 0, payload))
+
+    def _goaway(self, flags: int, stream_id: int, payload: bytes) -> None:
+        if stream_id or len(payload) < 8:
+            raise ConnectionFault(Code.PROTOCOL_ERROR, "a malformed GOAWAY")
+        last, code = int.from_bytes(payload[:4]) & MAX_STREAM_ID, int.from_bytes(payload[4:8])
+        self.goaway(last, code, payload[8:].decode("utf-8", "replace"))
+
+    def _window_update(self, flags: int, stream_id: int, payload: bytes) -> None:
+        if len(payload) != 4:
+            raise ConnectionFault(Code.FRAME_SIZE_ERROR, "WINDOW_UPDATE has 4 bytes")
+        size = int.from_bytes(payload) & frames.MAX_WINDOW
+        if stream_id == 0:
+            if not size:
+                raise ConnectionFault(Code.PROTOCOL_ERROR, "WINDOW_UPDATE of nothing")
+            self.sender.widen(size)
+        elif (stream := self.streams.get(stream_id)) is not None:
+            if not size:
+                raise StreamFault(stream_id, Code.PROTOCOL_ERROR, "WINDOW_UPDATE of nothing")
+            self.sender.widen_stream(stream, size)
+        elif self.is_idle(stream_id):
+            raise ConnectionFault(Code.PROTOCOL_ERROR, "WINDOW_UPDATE for a stream that was never opened")
+
+    def _unknown(self, flags: int, stream_id: int, payload: bytes) -> None:
+        """Ignored, as the standard asks."""
+        self._limit(Flood.IDLE)
+
+    def _limit(self, flood: Flood) -> None:
+        if self._rates.exceeded(flood, self._loop.time()):
+            raise ConnectionFault(Code.ENHANCE_YOUR_CALM, f"too many frames: {flood.value}")
+
+
+_Reader = Callable[[Connection[Any], int, int, bytes], None]
+_READERS: dict[int, _Reader] = {
+    frames.DATA: Connection._data,
+    frames.HEADERS: Connection._headers,
+    frames.PRIORITY: Connection._priority,
+    frames.RST_STREAM: Connection._rst_stream,
+    frames.SETTINGS: Connection._settings,
+    frames.PUSH_PROMISE: Connection._push_promise,
+    frames.PING: Connection._ping,
+    frames.GOAWAY: Connection._goaway,
+    frames.WINDOW_UPDATE: Connection._window_update,
+    frames.CONTINUATION: Connection._continuation,
+}

@@ -1,0 +1,239 @@
+"""Header blocks that depend on no table (RFC 7541): reading, building, judging them.
+
+Both our SETTINGS say HEADER_TABLE_SIZE = 0, so a peer's block is self-contained and goes on verbatim. Everything is
+checked before that: a block that the upstream cannot read would end the connection that all clients share.
+Owns: header blocks. Not: frames (frames), which connection has a table (FieldDecoder knows its own only).
+"""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from typing import Final
+
+import hpack
+from hpack.table import HeaderTable
+
+from proxy.net.ends import RequestHead
+from proxy.net.http2.frames import Code, ConnectionFault
+from proxy.ports import Headers
+
+_STATIC: Final[Headers] = tuple(HeaderTable.STATIC_TABLE)
+_EXACT: Final = {field: index for index, field in reversed(list(enumerate(_STATIC, 1)))}
+_NAMED: Final = {name: index for index, (name, _) in reversed(list(enumerate(_STATIC, 1)))}
+_SECRET: Final = frozenset({b"authorization", b"cookie", b"api-key", b"x-api-key"})
+"""Written as never indexed, so that no later hop compresses them beside guesses."""
+_CACHED_BLOCK: Final = 1024
+"""Bytes; larger blocks are read each time, so that the caches stay below some megabytes."""
+_ENTRY: Final = 32
+"""Bytes that a field counts beyond its name and value (RFC 9113, 6.5.2)."""
+_EMPTY_TABLE: Final = b"\x20"
+"""The instruction "my table has size 0"."""
+_NAME: Final = re.compile(rb"[!#$%&'*+\-.^_`|~0-9a-z]+")
+_VALUE: Final = re.compile(rb"(?:[^\0\r\n \t](?:[^\0\r\n]*[^\0\r\n \t])?)?")
+_ONE_HOP: Final = frozenset({b"connection", b"keep-alive", b"proxy-connection", b"transfer-encoding", b"upgrade"})
+_PSEUDO: Final = frozenset({b":method", b":path", b":scheme", b":authority"})
+_REQUIRED: Final = frozenset({b":method", b":path", b":scheme"})
+
+
+class FieldDecoder:
+    """A connection's received blocks, each made self-contained. Decodes with a table until the peer's is empty for good."""
+
+    __slots__ = ("_empty", "_limit", "_table", "acknowledged")
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._table = hpack.Decoder(max_header_list_size=limit)
+        self._empty = False
+        self.acknowledged = False
+        """The peer has acknowledged our SETTINGS."""
+
+    def stateless(self, block: bytes) -> bytes:
+        """The same fields in a block without a reference to a table. Raises ConnectionFault."""
+        if self._empty:
+            if block[:1] == _EMPTY_TABLE:
+                block = block.lstrip(_EMPTY_TABLE)
+            fields = walk(block)
+            if len(block) > _CACHED_BLOCK and _size(fields) > self._limit:
+                raise ConnectionFault(Code.ENHANCE_YOUR_CALM, "the header list is too large")
+            return block
+        return self._by_table(block)
+
+    def _by_table(self, block: bytes) -> bytes:
+        try:
+            headers = self._table.decode(block, raw=True)
+        except hpack.OversizedHeaderListError as error:
+            raise ConnectionFault(Code.ENHANCE_YOUR_CALM, "the header list is too large") from error
+        except hpack.HPACKError as error:
+            raise ConnectionFault(Code.COMPRESSION_ERROR, str(error)) from error
+        self._empty = self.acknowledged and self._table.header_table_size == 0
+        return encode([(bytes(name), bytes(value)) for name, value in headers])
+
+
+def walk(block: bytes) -> Headers:
+    """The fields of a self-contained block. Raises ConnectionFault where it is not one."""
+    return _walk(block) if len(block) <= _CACHED_BLOCK else _walk.__wrapped__(block)
+
+
+def encode(headers: list[tuple[bytes, bytes]] | Headers) -> bytes:
+    return b"".join([_encode_field(name, value) for name, value in headers])
+
+
+def _size(headers: Headers) -> int:
+    return sum(len(name) + len(value) + _ENTRY for name, value in headers)
+
+
+@lru_cache(2048)
+def _walk(block: bytes) -> Headers:
+    fields, at = [], 0
+    try:
+        while at < len(block):
+            end = _extent(block, at)
+            fields.append(_field(block[at:end]))
+            at = end
+    except IndexError as error:
+        raise ConnectionFault(Code.COMPRESSION_ERROR, "a header block is cut short") from error
+    return tuple(fields)
+
+
+def _extent(block: bytes, at: int) -> int:
+    """Where the field that starts at `at` ends."""
+    first = block[at]
+    if first & 0x80:
+        return _integer(block, at, 0x7F)[1]
+    name, at = _integer(block, at, 0x3F if first & 0x40 else 0x0F)
+    return _string(block, at) if name else _string(block, _string(block, at))
+
+
+def _string(block: bytes, at: int) -> int:
+    length, at = _integer(block, at, 0x7F)
+    return at + length
+
+
+def _integer(block: bytes, at: int, mask: int) -> tuple[int, int]:
+    value, at = block[at] & mask, at + 1
+    if value < mask:
+        return value, at
+    for shift in range(0, 28, 7):
+        byte, at = block[at], at + 1
+        value += (byte & 0x7F) << shift
+        if byte < 0x80:
+            return value, at
+    raise ConnectionFault(Code.COMPRESSION_ERROR, "an integer in a header block is too large")
+
+
+@lru_cache(4096)
+def _field(encoded: bytes) -> tuple[bytes, bytes]:
+    if encoded[0] & 0xE0 == 0x20:
+        raise ConnectionFault(Code.COMPRESSION_ERROR, "a table size inside a header block")
+    try:
+        ((name, value),) = hpack.Decoder().decode(encoded, raw=True)
+    except hpack.HPACKError as error:
+        raise ConnectionFault(Code.COMPRESSION_ERROR, str(error)) from error
+    return bytes(name), bytes(value)
+
+
+@lru_cache(4096)
+def _encode_field(name: bytes, value: bytes) -> bytes:
+    if (name, value) in _EXACT and name not in _SECRET:
+        return bytes([0x80 | _EXACT[name, value]])
+    form = 0x10 if name in _SECRET else 0x00
+    index = _NAMED.get(name, 0)
+    head = _encode_integer(index, 0x0F, form)
+    return head + (b"" if index else _encode_string(name)) + _encode_string(value)
+
+
+def _encode_string(text: bytes) -> bytes:
+    return _encode_integer(len(text), 0x7F, 0) + text
+
+
+def _encode_integer(value: int, mask: int, form: int) -> bytes:
+    if value < mask:
+        return bytes([form | value])
+    encoded = bytearray([form | mask])
+    value -= mask
+    while value >= 0x80:
+        encoded.append(value & 0x7F | 0x80)
+        value >>= 7
+    encoded.append(value)
+    return bytes(encoded)
+
+
+# ---- what a block means ----
+
+
+class Malformed(Exception):
+    """A message that breaks HTTP's rules though its block can be read."""
+
+
+def request_head(block: bytes) -> RequestHead:
+    """Raises Malformed."""
+    return _request_head(block) if len(block) <= _CACHED_BLOCK else _request_head.__wrapped__(block)
+
+
+def status(block: bytes) -> int:
+    """Of a reply's head; 0 where it has none (trailers). Raises Malformed."""
+    return _status(block) if len(block) <= _CACHED_BLOCK else _status.__wrapped__(block)
+
+
+def regular(headers: Headers) -> Headers:
+    return tuple(field for field in headers if field[0][:1] != b":")
+
+
+def check_trailers(block: bytes) -> None:
+    """Raises Malformed."""
+    if any(name[:1] == b":" for name, _ in walk(block)):
+        raise Malformed("a pseudo-header in trailers")
+    _check_fields(walk(block))
+
+
+@lru_cache(2048)
+def with_authority(block: bytes, authority: bytes) -> bytes:
+    """The same request to another host."""
+    pseudo = [(name, value) for name, value in walk(block) if name[:1] == b":" and name != b":authority"]
+    rest = [(name, value) for name, value in regular(walk(block)) if name != b"host"]
+    return encode([*pseudo, (b":authority", authority), *rest])
+
+
+@lru_cache(2048)
+def _request_head(block: bytes) -> RequestHead:
+    headers = walk(block)
+    pseudo = dict(headers[: _leading_pseudo(headers)])
+    rest = headers[len(pseudo) :]  # holds a pseudo-header, which no field's name may be, where one came late or twice
+    if not (_REQUIRED <= pseudo.keys() <= _PSEUDO):
+        raise Malformed("pseudo-headers are missing, unknown or repeated")
+    if not pseudo[b":path"].startswith(b"/") and pseudo[b":path"] != b"*":
+        raise Malformed("the path is not absolute")
+    _check_fields(rest)
+    return RequestHead(pseudo[b":method"], pseudo[b":path"], rest, _length(rest))
+
+
+def _leading_pseudo(headers: Headers) -> int:
+    return next((at for at, (name, _) in enumerate(headers) if name[:1] != b":"), len(headers))
+
+
+def _check_fields(headers: Headers) -> None:
+    for name, value in headers:
+        if not _NAME.fullmatch(name) or not _VALUE.fullmatch(value):
+            raise Malformed("a field's name or value has a forbidden character")
+        if name in _ONE_HOP or (name == b"te" and value != b"trailers"):
+            raise Malformed(f"{name.decode()} has no meaning in HTTP/2")
+
+
+def _length(headers: Headers) -> int | None:
+    lengths = {value for name, value in headers if name == b"content-length"}
+    if not lengths:
+        return None
+    if len(lengths) > 1 or not (length := lengths.pop()).isdigit() or len(length) > 18:
+        raise Malformed("content-length is no number")
+    return int(length)
+
+
+@lru_cache(2048)
+def _status(block: bytes) -> int:
+    found = [value for name, value in walk(block) if name == b":status"]
+    if not found:
+        return 0
+    if len(found) > 1 or not re.fullmatch(rb"[1-9][0-9][0-9]", found[0]):
+        raise Malformed("a status that is no number")
+    return int(found[0])

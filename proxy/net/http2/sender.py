@@ -1,0 +1,184 @@
+"""The sending half of an HTTP/2 connection: the peer's windows and frame size, one write a loop turn.
+
+Owns: what may be sent now and what waits in which stream. Not: the meaning of pieces, receiving.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Protocol
+
+from proxy.net.ends import Kind, Piece
+from proxy.net.http2.frames import (
+    DATA,
+    END_STREAM,
+    HEADER,
+    MAX_WINDOW,
+    Code,
+    ConnectionFault,
+    StreamFault,
+    header_block,
+    rst_stream,
+)
+
+_FRAME = 16_384
+_WINDOW = 65_535
+"""A peer's before its SETTINGS say otherwise (RFC 9113, 6.5.2)."""
+
+
+class Outflow(Protocol):
+    """A stream, as far as sending goes."""
+
+    id: int
+    window: int
+    queue: list[Piece]
+
+    def ended(self) -> None:
+        """Its last piece was sent."""
+
+    def drained(self, size: int) -> None:
+        """So many body bytes left its queue."""
+
+
+class Sender:
+    __slots__ = ("_loop", "_out", "_paused", "_scheduled", "_transport", "_waiting", "initial", "max_frame", "window")
+
+    def __init__(self, transport: asyncio.Transport) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._transport = transport
+        self._out: list[bytes] = []
+        self._scheduled = False
+        self._paused = False
+        self._waiting: dict[int, Outflow] = {}
+        self.window = _WINDOW
+        self.initial = _WINDOW
+        self.max_frame = _FRAME
+
+    def put(self, chunk: bytes) -> None:
+        """Any frame that flow control does not govern."""
+        self._out.append(chunk)
+        if not self._scheduled:
+            self._scheduled = True
+            self._loop.call_soon(self.flush)
+
+    def send(self, stream: Outflow, piece: Piece) -> int:
+        """The piece now or, where the peer's windows or the socket forbid it, later and in order. Body bytes sent now."""
+        if stream.queue or self._paused:
+            return self._enqueue(stream, piece)
+        if piece.kind is not Kind.BODY:
+            self._send_block(stream, piece)
+            return 0
+        size = len(piece.wire)
+        if size > self.max_frame or size > stream.window or size > self.window:
+            return self._enqueue(stream, piece)
+        self._send_data(stream, piece.wire, piece.end)
+        return size
+
+    def forget(self, stream: Outflow) -> None:
+        """What waits in the stream is not sent any more."""
+        stream.queue.clear()
+        self._waiting.pop(stream.id, None)
+
+    def reset(self, stream: Outflow, code: int) -> None:
+        self.forget(stream)
+        self.put(rst_stream(stream.id, code))
+
+    def flush(self) -> None:
+        self._scheduled = False
+        out, self._out = self._out, []
+        if len(out) == 1:
+            self._transport.write(out[0])
+        elif out:
+            self._transport.write(b"".join(out))
+
+    def pause(self) -> None:
+        """The socket takes no more for now."""
+        self._paused = True
+
+    def resume(self) -> None:
+        self._paused = False
+        self._pump()
+
+    # the peer's windows
+
+    def widen(self, size: int) -> None:
+        """Raises ConnectionFault where the sum is more than a window can be."""
+        self.window += size
+        if self.window > MAX_WINDOW:
+            raise ConnectionFault(Code.FLOW_CONTROL_ERROR, "the connection's window is too large")
+        self._pump()
+
+    def widen_stream(self, stream: Outflow, size: int) -> None:
+        stream.window += size
+        if stream.window > MAX_WINDOW:
+            raise StreamFault(stream.id, Code.FLOW_CONTROL_ERROR, "the stream's window is too large")
+        if stream.queue:
+            self._pump()
+
+    def set_initial(self, size: int, streams: list[Outflow]) -> None:
+        """Changes the window of every stream by the difference, below zero too (RFC 9113, 6.9.2)."""
+        change, self.initial = size - self.initial, size
+        for stream in streams:
+            stream.window += change
+            if stream.window > MAX_WINDOW:
+                raise ConnectionFault(Code.FLOW_CONTROL_ERROR, "a stream's window is too large")
+        self._pump()
+
+    # writing
+
+    def _enqueue(self, stream: Outflow, piece: Piece) -> int:
+        stream.queue.append(piece)
+        self._waiting[stream.id] = stream
+        if not self._paused:
+            self._pump_stream(stream)
+        return 0
+
+    def _pump_stream(self, stream: Outflow) -> None:
+        while stream.queue and self._advance(stream):
+            pass
+
+    def _pump(self) -> None:
+        """One frame of each waiting stream in turn, so that none starves."""
+        progress = True
+        while progress and self._waiting and not self._paused:
+            progress = False
+            for stream in list(self._waiting.values()):
+                progress |= self._advance(stream)
+
+    def _advance(self, stream: Outflow) -> bool:
+        if not stream.queue:
+            return False
+        piece = stream.queue[0]
+        if piece.kind is not Kind.BODY:
+            self._shift(stream)
+            self._send_block(stream, piece)
+            return True
+        size = min(len(piece.wire), self.max_frame, stream.window, self.window)
+        if size <= 0 and piece.wire:
+            return False
+        if size == len(piece.wire):
+            self._shift(stream)
+        else:
+            stream.queue[0] = piece._replace(wire=piece.wire[size:])
+        self._send_data(stream, piece.wire[:size], piece.end and size == len(piece.wire))
+        stream.drained(size)
+        return True
+
+    def _shift(self, stream: Outflow) -> None:
+        del stream.queue[0]
+        if not stream.queue:
+            self._waiting.pop(stream.id, None)
+
+    def _send_data(self, stream: Outflow, payload: bytes, end: bool) -> None:
+        size = len(payload)
+        stream.window -= size
+        self.window -= size
+        self.put(HEADER.pack(size >> 16, size & 0xFFFF, DATA, END_STREAM if end else 0, stream.id))
+        self._out.append(payload)
+        if end:
+            stream.ended()
+
+    def _send_block(self, stream: Outflow, piece: Piece) -> None:
+        self.put(header_block(stream.id, piece.wire, END_STREAM if piece.end else 0, self.max_frame))
+        if piece.end:
+            stream.ended()

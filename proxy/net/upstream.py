@@ -1,0 +1,82 @@
+"""One port of one side, as the relay reaches it. Owns: its pools, one for each protocol. Not: their work (pool)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from proxy.config import RelayConfig, TlsConfig
+from proxy.errors import ConfigError
+from proxy.net.ends import Caller, Version
+from proxy.net.owned import Owned
+from proxy.net.pool import Http1Pool, Http2Pool, Pool, Port
+from proxy.net.tls import client_context
+
+_PORTS = {"http": 80, "https": 443}
+
+
+@dataclass(frozen=True, slots=True)
+class UpstreamStats:
+    """For telemetry and health."""
+
+    connections: dict[Version, int]
+    waiting: int
+    """Exchanges that wait for a connection."""
+    dials: int
+    problem: str | None
+    """Why the last dial failed; None where it did not."""
+
+
+class Upstream:
+    """ports.Upstream. Made inside the running loop. HTTP/2 with prior knowledge over http, by ALPN over https."""
+
+    def __init__(self, name: str, url: str, tls: TlsConfig, relay: RelayConfig, *, rewrite_host: bool | None = None) -> None:
+        """`rewrite_host`: name the upstream's host in requests instead of the client's; None: over https only.
+
+        Raises ConfigError for a URL or TLS files that cannot be used.
+        """
+        parts = urlsplit(url)
+        if parts.scheme not in _PORTS or not parts.hostname:
+            raise ConfigError(name, f"{url!r} is not like http://host:port")
+        secure = parts.scheme == "https"
+        self._name = name
+        self._tasks = Owned()
+        self._pools: dict[Version, Pool] = {}
+        for version, pool in ((Version.HTTP1, Http1Pool), (Version.HTTP2, Http2Pool)):
+            port = Port(
+                name,
+                parts.hostname,
+                parts.port or _PORTS[parts.scheme],
+                client_context(tls, version) if secure else None,
+                tls.server_name or parts.hostname,
+                parts.netloc.encode() if (secure if rewrite_host is None else rewrite_host) else None,
+                relay,
+            )
+            self._pools[version] = pool(port, self._tasks)
+
+    @property
+    def name(self) -> str:
+        return self._name
+
+    def open(self, caller: Caller, version: Version) -> None:
+        self._pools[version].open(caller)
+
+    def leave(self, caller: Caller) -> None:
+        """The caller waits no more."""
+        for pool in self._pools.values():
+            pool.leave(caller)
+
+    def stats(self) -> UpstreamStats:
+        pools = self._pools.values()
+        return UpstreamStats(
+            {version: pool.open_connections for version, pool in self._pools.items()},
+            sum(pool.waiting for pool in pools),
+            sum(pool.dials for pool in pools),
+            next((pool.problem for pool in pools if pool.problem is not None), None),
+        )
+
+    async def close(self) -> None:
+        """Ends every connection; what waits or is under way fails."""
+        for pool in self._pools.values():
+            pool.close()
+        await self._tasks.close()
