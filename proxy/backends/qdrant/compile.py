@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Final
+from typing import Final
 
 from qdrant_client import grpc
 
@@ -11,7 +11,7 @@ from proxy.backends.qdrant.filter import compile_filter
 from proxy.backends.qdrant.ids import is_own_kind, mapped_id, point_id
 from proxy.backends.qdrant.names import EXACT, ID, PARTITION, addressable, collection_name, field_name, json_path
 from proxy.backends.qdrant.payload import compile_payload, fill
-from proxy.backends.qdrant.vectors import compile_query, compile_vectors
+from proxy.backends.qdrant.vectors import Compiled, compile_query, compile_vectors, fill_vector
 from proxy.errors import Refused
 from proxy.model.operation import Consistency, Count, Fetch, Scan, Search
 from proxy.model.point import Key, Point, Vector
@@ -28,12 +28,10 @@ _READS: Final[Mapping[Consistency, grpc.ReadConsistency | None]] = {
 def upsert(points: Sequence[Point], schema: Schema) -> grpc.UpsertPoints:
     """Raises Refused for what Qdrant cannot store."""
     compiled = compile_vectors(points, schema)
-    return grpc.UpsertPoints(
-        collection_name=collection_name(schema.collection),
-        wait=True,
-        points=[_struct(point, *each, schema) for point, each in zip(points, compiled, strict=True)],
-        ordering=_ORDERING,
-    )
+    request = grpc.UpsertPoints(collection_name=collection_name(schema.collection), wait=True, ordering=_ORDERING)
+    for point, each in zip(points, compiled, strict=True):
+        _fill_point(request.points.add(), point, each, schema)
+    return request
 
 
 def delete(keys: Sequence[Key], schema: Schema) -> grpc.DeletePoints:
@@ -116,20 +114,17 @@ def _vectors_selector(names: tuple[str, ...] | None, schema: Schema) -> grpc.Wit
     return grpc.WithVectorsSelector(include=grpc.VectorsSelector(names=sorted(known)))
 
 
-def _struct(point: Point, vectors: dict[str, grpc.Vector], lengths: Any, schema: Schema) -> grpc.PointStruct:
-    struct = grpc.PointStruct(id=point_id(mapped_id(point.key, schema)), vectors=_vectors(vectors))
+def _fill_point(struct: grpc.PointStruct, point: Point, compiled: Compiled, schema: Schema) -> None:
+    vectors, lengths = compiled
+    struct.id.CopyFrom(point_id(mapped_id(point.key, schema)))
+    named = struct.vectors.vectors.vectors if vectors.keys() != {""} else {"": struct.vectors.vector}
+    for name, packed in vectors.items():
+        fill_vector(named[name], packed)
     try:
         for name, value in compile_payload(point.key, point.payload, lengths, schema).items():
             fill(struct.payload[name], value)
     except UnicodeEncodeError as error:
         raise Refused(f"the payload of {point.key.id!r} holds a text that is no Unicode: {error.reason}") from error
-    return struct
-
-
-def _vectors(vectors: dict[str, grpc.Vector]) -> grpc.Vectors:
-    if vectors.keys() == {""}:
-        return grpc.Vectors(vector=vectors[""])
-    return grpc.Vectors(vectors=grpc.NamedVectors(vectors=vectors))
 
 
 def _deletion(collection: str, points: grpc.PointsSelector) -> grpc.DeletePoints:

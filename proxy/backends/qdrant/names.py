@@ -38,11 +38,11 @@ def parse_collection_name(name: str) -> str:
 
 def field_name(name: str) -> str:
     """A client's field never takes one of our names: it gets one more underscore in front. Reversible."""
-    return "_" + name if _RESERVED.fullmatch(name) else name
+    return "_" + name if name.startswith("_") and _RESERVED.fullmatch(name) else name
 
 
 def parse_field_name(name: str) -> str:
-    return name[1:] if _RESERVED.fullmatch(name) else name
+    return name[1:] if name.startswith("_") and _RESERVED.fullmatch(name) else name
 
 
 def json_path(path: Path) -> str:

@@ -12,7 +12,7 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, Final, assert_never
+from typing import Any, Final, TypeAlias, assert_never
 from uuid import UUID
 
 import orjson
@@ -37,7 +37,8 @@ from proxy.model.schema import Schema
 
 DOUBLE_LIMIT: Final = 2**53
 """From here on two integers can be one double."""
-Lengths = Mapping[str, float | list[float]]
+_ALWAYS_EXACT: Final = frozenset({str, bool, type(None)})
+Lengths: TypeAlias = Mapping[str, float | list[float]]
 """Vector name -> its length (of a multivector: each row's), where Qdrant keeps only the direction."""
 
 
@@ -57,7 +58,11 @@ def compile_payload(key: Key, payload: Payload, lengths: Lengths, schema: Schema
     originals: dict[str, Any] = {}
     empty: list[Path] = []
     for name, value in payload.items():
-        found, called = _Found(), field_name(name)
+        called = field_name(name)
+        if type(value) in _ALWAYS_EXACT:
+            stored[called] = value
+            continue
+        found = _Found()
         stored[called] = _nearest(value, (called,), found)
         empty += found.empty
         if not found.exact:
