@@ -103,6 +103,15 @@ def points_of(
     return tuple(Point(*row) for row in zip(keys, vectors, payloads, strict=True))
 
 
+def ids_of(ids: schema_pb2.IDs) -> tuple[PointId, ...]:
+    which = ids.WhichOneof("id_field")
+    return tuple(getattr(ids, which).data) if which else ()
+
+
+def ids_field(ids: Sequence[PointId], texts: bool) -> schema_pb2.IDs:
+    return schema_pb2.IDs(**({"str_id": {"data": ids}} if texts else {"int_id": {"data": ids}}))
+
+
 def is_dynamic(column: schema_pb2.FieldData) -> bool:
     # pymilvus 2.4 leaves the name of the dynamic column empty.
     return column.is_dynamic or (column.type == schema_pb2.JSON and column.field_name in ("", META))

@@ -21,6 +21,8 @@ DEFAULT_PARTITION: Final = "_default"
 META: Final = "$meta"
 INDEX_NAME: Final = "index_name"
 METRIC_TYPE: Final = "metric_type"
+_OURS: Final = frozenset({"index_id", "metric"})
+"""What we keep among an index's parameters: Milvus's number of it, and the canonical metric."""
 FIRST_FIELD_ID: Final = 100
 
 METRICS: Final[Mapping[str, Metric]] = {
@@ -126,6 +128,13 @@ def server_made(schema: Schema) -> frozenset[str]:
     return frozenset(name for function in functions for name in function.get("output_field_names", ()))
 
 
+def needed_vectors(schema: Schema) -> tuple[str, ...]:
+    """The vectors that every row must have."""
+    fields = schema.native.get("described", {}).get("schema", {}).get("fields", ())
+    nullable = {field["name"] for field in fields if field.get("nullable")}
+    return tuple(name for name in schema.vectors if name not in nullable)
+
+
 def _json(described: milvus_pb2.DescribeCollectionResponse) -> dict[str, Any]:
     kept = milvus_pb2.DescribeCollectionResponse()
     kept.CopyFrom(described)
@@ -219,7 +228,7 @@ def _vector_index(field: VectorField) -> dict[str, str]:
 
 
 def _texts(index: Mapping[str, Any]) -> dict[str, str]:
-    return {key: str(value) for key, value in index.items() if key != "index_id" and value not in (None, "")}
+    return {key: str(value) for key, value in index.items() if key not in _OURS and value not in (None, "")}
 
 
 def field_ids(schema: Schema) -> dict[str, int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Final
 
@@ -22,6 +23,8 @@ _NOT_TAKEN: Final = frozenset({1, 2, 4, 11, 12, 103, 106, 202, 305, 401, 503, 90
 """Refused at the door for now: the server, a replica or a channel is not ready."""
 _MAYBE_APPLIED: Final = frozenset({5, 10000, 10001, 1001, 1002, 1302})
 """Failed on the way: internal, cancelled, timed out, input or output, message queue."""
+_ON_THE_WAY: Final = re.compile(r"context (deadline|cancel)|rpc error|timed? ?out|connection (refused|reset)|EOF|stopped")
+"""What an unclassified error (65535) says when it is no refusal."""
 _FORBIDDEN: Final = frozenset({1401})
 _UNAUTHENTICATED: Final = frozenset({1400, 1800})
 
@@ -72,7 +75,7 @@ def error_of(status: common_pb2.Status) -> ProxyError | None:
         return None
     if code in _THROTTLED:
         return Throttled(text)
-    if code in _MAYBE_APPLIED:
+    if code in _MAYBE_APPLIED or (code == UNEXPECTED and _ON_THE_WAY.search(text)):
         return Uncertain(text)
     if code in _NOT_TAKEN:
         return Unavailable(text)

@@ -72,14 +72,14 @@ class Verdict:
 
 def filter_of(text: str, scope: Scope) -> Filter:
     """ "" is everything. Raises Refused (as Milvus would) and Unsupported by feature."""
-    try:
-        return _verdict(syntax.parse(text), scope, 0).yes if text.strip() else EVERYTHING
-    except RecursionError:
-        raise Refused("the constants of the expression are nested too deeply") from None
+    return meaning(syntax.parse(text), scope) if text.strip() else EVERYTHING
 
 
 def meaning(node: Node, scope: Scope) -> Filter:
-    return _verdict(node, scope, 0).yes
+    try:
+        return _verdict(node, scope, 0).yes
+    except RecursionError:
+        raise Refused("the constants of the expression are nested too deeply") from None
 
 
 def _verdict(node: Node, scope: Scope, depth: int) -> Verdict:

@@ -88,7 +88,6 @@ CALLS: Final[Mapping[str, Call]] = {
     for method in milvus_pb2.DESCRIPTOR.services_by_name["MilvusService"].methods
 }
 
-_REST_READS: Final = ("query", "get", "search")
 _REST_WRITES: Final[Mapping[str, Route]] = {
     "insert": Route(Kind.WRITE, "POST /v1/vector/insert", needs_reply=True),
     "upsert": Route(Kind.WRITE, "POST /v1/vector/upsert", needs_reply=True),
@@ -96,8 +95,8 @@ _REST_WRITES: Final[Mapping[str, Route]] = {
 }
 _BY_PATH: Final[Mapping[tuple[bytes, bytes], Route]] = {
     **{(b"POST", (SERVICE + name).encode()): route for name, route in METHODS.items()},
-    **{(b"POST", (REST + n).encode()): Route(Kind.READ, f"POST {REST}{n}", Retry.SAFE) for n in _REST_READS},
     **{(b"POST", (REST + name).encode()): route for name, route in _REST_WRITES.items()},
+    **{(b"POST", (REST + n).encode()): Route(Kind.OPAQUE, f"POST {REST}{n}") for n in ("query", "get", "search")},
     **{(b"GET", (REST + n).encode()): Route(Kind.OPAQUE, f"GET {REST}{n}") for n in ("collections", "collections/describe")},
     **{
         (b"POST", (REST + n).encode()): Route(Kind.OPAQUE, f"POST {REST}{n}", changes_data=True)

@@ -1,0 +1,128 @@
+"""Milvus's REST API, version 1, as far as mirroring needs it: which keys a write touched, and how it ended.
+
+Its reads are relayed and have no meaning here; after cutover the whole API is refused by name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+import orjson
+
+from proxy.errors import ProxyError, Reason, Refused, Throttled, Uncertain
+from proxy.frontends.milvus.calls import every_partition, prefix_only
+from proxy.frontends.milvus.filter import filter_of
+from proxy.frontends.milvus.operand import Scope
+from proxy.frontends.milvus.routes import REST
+from proxy.milvus.schema import DEFAULT_DATABASE, collection_name
+from proxy.milvus.status import CODES, error_of, failed
+from proxy.model.filter import HasId
+from proxy.model.operation import DataWrite, Opaque, Put, Remove, RemoveWhere
+from proxy.model.point import Key, Point, PointId
+from proxy.model.schema import IdKind, Schema
+from proxy.ports import Catalog, Reply, Request
+
+_SUCCESS: Final = 200
+_JSON: Final = ((b"content-type", b"application/json"),)
+
+
+def is_rest(path: bytes) -> bool:
+    return path.startswith(REST.encode())
+
+
+def body_of(raw: bytes) -> dict[str, Any]:
+    """Raises Refused where it is no JSON object."""
+    try:
+        body = orjson.loads(raw or b"{}")
+    except orjson.JSONDecodeError as error:
+        raise Refused(f"can only accept json format request: {error}") from error
+    if not isinstance(body, dict):
+        raise Refused("can only accept a JSON object")
+    return body
+
+
+def named(request: Request) -> str:
+    body = body_of(request.body)
+    database = str(body.get("dbName") or "")
+    bare = str(body.get("collectionName") or "")
+    return collection_name("" if database == DEFAULT_DATABASE else database, bare) if bare else ""
+
+
+def decode(request: Request, catalog: Catalog, reply: Reply | None) -> DataWrite:
+    """Only the keys: how the server turned JSON into rows is read back from it. Raises Refused."""
+    body = body_of(request.body)
+    schema = catalog.schema(catalog.resolve(named(request)))
+    if request.path.partition(b"?")[0].endswith(b"/delete"):
+        return _delete(body, schema, catalog)
+    ids = _made_ids(reply, schema) or _given_ids(body, schema)
+    if ids is None:
+        return Opaque(schema.collection, "the ids are made by the server, and its reply is not known")
+    points = tuple(Point(Key(schema.collection, None, id), {}) for id in ids)
+    return Put(schema.collection, points, insert=request.path.endswith(b"/insert"), complete=False)
+
+
+def _delete(body: Mapping[str, Any], schema: Schema, catalog: Catalog) -> DataWrite:
+    given, text = body.get("id"), str(body.get("filter") or "")
+    if given is None and not text.strip():
+        raise Refused("missing required parameters: a delete needs an id or a filter")
+    if given is None:
+        condition = filter_of(text, Scope(schema, {}, prefix_only(catalog)))
+    else:
+        values = given if isinstance(given, list) else [given]
+        condition = HasId(frozenset(_id(value, schema) for value in values))
+    match condition:
+        case HasId(ids):
+            keys = (Key(schema.collection, where, id) for where in every_partition(schema) for id in ids)
+            return Remove(schema.collection, frozenset(keys))
+        case _:
+            return RemoveWhere(schema.collection, condition)
+
+
+def _made_ids(reply: Reply | None, schema: Schema) -> tuple[PointId, ...]:
+    told = body_of(reply.body).get("data") if reply is not None else None
+    made = told.get("insertIds") or told.get("upsertIds") if isinstance(told, dict) else None
+    return tuple(_id(value, schema) for value in made) if isinstance(made, list) else ()
+
+
+def _given_ids(body: Mapping[str, Any], schema: Schema) -> tuple[PointId, ...] | None:
+    rows = body.get("data")
+    rows = rows if isinstance(rows, list) else [rows]
+    if not all(isinstance(row, dict) and schema.id_name in row for row in rows):
+        return None
+    return tuple(_id(row[schema.id_name], schema) for row in rows)
+
+
+def _id(value: object, schema: Schema) -> PointId:
+    try:
+        return int(str(value)) if schema.id_kind is IdKind.INT64 else str(value)
+    except ValueError:
+        raise Refused(f"{value!r} is no id of {schema.collection}") from None
+
+
+def outcome_error(reply: Reply) -> ProxyError | None:
+    """None for success; Uncertain where the reply does not tell."""
+    try:
+        body = body_of(reply.body)
+    except Refused:
+        return Uncertain("the reply is no JSON object")
+    code, text = body.get("code"), str(body.get("message") or "")
+    if reply.status >= 500 or not isinstance(code, int):
+        return Uncertain(f"HTTP {reply.status} {text}")
+    return None if code == _SUCCESS else error_of(failed(code, text))
+
+
+def refusal(error: ProxyError) -> Reply:
+    reason = error.reason if isinstance(error, Refused) else None
+    status = {None: 503, Reason.UNAUTHENTICATED: 401, Reason.FORBIDDEN: 403, Reason.TOO_LARGE: 413}.get(reason, 200)
+    code = CODES[reason] if reason else (8 if isinstance(error, Throttled) else 2)
+    return reply_of(status, {"code": code, "message": str(error)})
+
+
+def deleted() -> Reply:
+    return reply_of(200, {"code": _SUCCESS, "data": {}})
+
+
+def reply_of(status: int, body: Mapping[str, Any]) -> Reply:
+    raw = orjson.dumps(body)
+    return Reply(status, (*_JSON, (b"content-length", str(len(raw)).encode())), raw)
