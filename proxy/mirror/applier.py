@@ -1,0 +1,267 @@
+"""Brings ended writes to the secondary: one lane a collection, in the order of their outcomes.
+
+Owns: lanes, batches, retries, when an entry leaves the journal. Not: the rules (plan), changes of schema (changes), settling.
+
+The order of outcomes keeps the order of any two writes of which one ended before the other began; the others are settled, so
+no write waits for one that is still under way.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from dataclasses import replace
+from typing import Final
+
+from proxy.errors import NotFound, ProxyError, Refused, Unavailable, Uncertain
+from proxy.mirror.backlog import Backlog
+from proxy.mirror.changes import SchemaChanges, lane_of
+from proxy.mirror.deliver import deliver
+from proxy.mirror.dirty import DirtyKeys
+from proxy.mirror.entry import Entry, Reader
+from proxy.mirror.owing import Owing
+from proxy.mirror.pace import Pace
+from proxy.mirror.parts import Parts
+from proxy.mirror.plan import Plan, Planner
+from proxy.mirror.pulse import Pulse
+from proxy.mirror.window import Window
+from proxy.model.operation import DataWrite, Opaque, SchemaWrite
+from proxy.model.point import Key
+from proxy.ports import Kind
+
+HANDED_LIMIT: Final = 1000
+"""Entries in all lanes; beyond, they wait in the backlog."""
+BATCH_ENTRIES: Final = 500
+"""Entries in one batch, however few points they hold."""
+
+
+class Applier:
+    def __init__(self, parts: Parts, reader: Reader, window: Window, backlog: Backlog, dirty: DirtyKeys) -> None:
+        self._parts = parts
+        self._reader = reader
+        self._window = window
+        self._backlog = backlog
+        self._dirty = dirty
+        self._owing = Owing(parts)
+        self._planner = Planner(reader, window, dirty, parts.config.filter_expand_limit)
+        self._changes = SchemaChanges(parts, reader, dirty, self._owing)
+        self._lanes: dict[str, deque[Entry]] = {}
+        self._handed = 0
+        self._changing = False
+        self._lingering: deque[tuple[float, Entry]] = deque()
+        self._recheck_left: dict[str, int] = {}
+        self._paused = False
+        self._error: ProxyError | None = None
+        self.moved = Pulse()
+        """Rings when a lane went on, and when an outcome came."""
+
+    @property
+    def error(self) -> ProxyError | None:
+        return self._error or self._changes.error
+
+    @property
+    def paused(self) -> bool:
+        return self._paused
+
+    @paused.setter
+    def paused(self, paused: bool) -> None:
+        self._paused = paused
+        self.moved.ring()
+
+    async def run(self) -> None:
+        async with asyncio.TaskGroup() as group:
+            self._group = group
+            group.create_task(self._linger(), name="mirror.linger")
+            while True:
+                await self._assign(await self._backlog.take())
+
+    # ---- to the lanes ----
+
+    async def _assign(self, entry: Entry) -> None:
+        if entry.route.kind is Kind.SCHEMA:
+            # What later requests name depends on it, so the next change waits until this one is in the catalog.
+            await self.moved.until(lambda: not self._changing)
+            await self._assign_change(entry)
+        else:
+            await self._hand(self._reader.collection(entry), entry)
+
+    async def _assign_change(self, entry: Entry) -> None:
+        change = await self._change_of(entry)
+        if change is None:
+            self._finish([entry])
+        elif (lane := lane_of(change)) is not None:
+            self._changing = True
+            await self._hand(lane, entry)
+        else:
+            await self.moved.until(lambda: not self._lanes)
+            await self._changes.apply(entry, change)
+            self._finish([entry])
+
+    async def _change_of(self, entry: Entry) -> SchemaWrite | None:
+        """None: it cannot be understood, which is a debt now."""
+        try:
+            write = self._reader.write(entry)
+        except Refused as error:
+            await self._owing.mark(self._reader.collection(entry), f"{entry.route.name} cannot be understood: {error}")
+            return None
+        if isinstance(write, DataWrite):
+            await self._owing.mark(write.collection, f"{entry.route.name} is routed as a change of schema and is none")
+            return None
+        return write
+
+    async def _hand(self, name: str, entry: Entry) -> None:
+        await self.moved.until(lambda: self._handed < HANDED_LIMIT)
+        self._handed += 1
+        if name in self._lanes:
+            self._lanes[name].append(entry)
+        else:
+            self._lanes[name] = deque([entry])
+            self._group.create_task(self._work(name), name="mirror.lane")
+
+    # ---- one lane ----
+
+    async def _work(self, name: str) -> None:
+        lane = self._lanes[name]
+        while lane:
+            await self._dirty.changed.until(lambda: not self._dirty.full(name))
+            await self.moved.until(lambda: not self._paused)
+            done = await self._apply_change(lane) if lane[0].route.kind is Kind.SCHEMA else await self._apply_batch(name, lane)
+            self._handed -= done
+            self.moved.ring()
+        del self._lanes[name]
+        self.moved.ring()
+
+    async def _apply_change(self, lane: deque[Entry]) -> int:
+        entry = lane.popleft()
+        change = await self._change_of(entry)
+        if change is not None:
+            await self._changes.apply(entry, change)
+        self._changing = False
+        self._finish([entry])
+        return 1
+
+    async def _apply_batch(self, name: str, lane: deque[Entry]) -> int:
+        plan = Plan()
+        batch = await self._gather(name, lane, plan)
+        self._dirty.mark(plan.marks)
+        self._dirty.claim(plan.state)
+        try:
+            for collection, why in plan.owed.items():
+                await self._owing.mark(collection, why)
+            await self._deliver(plan)
+        finally:
+            self._dirty.unclaim(plan.state)
+        removal = self._finish(batch)
+        # Only then the next batch: after a crash nothing but the first entries of a lane can have been on their way.
+        await self._parts.journal.written(removal)
+        return len(batch)
+
+    async def _gather(self, name: str, lane: deque[Entry], plan: Plan) -> list[Entry]:
+        """Takes what fits into one batch. Whatever it adds to the plan must be marked or claimed before the next await."""
+        batch: list[Entry] = []
+        points = 0
+        while lane and points < self._parts.config.batch_points and len(batch) < BATCH_ENTRIES:
+            entry = lane[0]
+            if entry.route.kind is Kind.SCHEMA:
+                break
+            write = self._data_write(entry)
+            if (rival := self._planner.must_wait(entry, write)) is not None:
+                if batch:
+                    break
+                await self.moved.until(lambda rival=rival: rival.outcome is not None)  # type: ignore[misc]
+                continue
+            batch.append(lane.popleft())
+            points += self._plan(name, plan, entry, write)
+        return batch
+
+    def _data_write(self, entry: Entry) -> DataWrite:
+        try:
+            write = self._reader.write(entry)
+        except Refused as error:
+            return Opaque(self._reader.collection(entry), f"{entry.route.name} cannot be understood: {error}")
+        if isinstance(write, DataWrite):
+            return write
+        return Opaque(self._reader.collection(entry), f"{entry.route.name} is routed as a write and changes the schema")
+
+    def _plan(self, name: str, plan: Plan, entry: Entry, write: DataWrite) -> int:
+        """How many keys it has."""
+        if write.collection in self._parts.catalog.excluded():
+            return 0
+        self._planner.add(plan, entry, write)
+        keys = self._reader.scope(entry).keys or frozenset()
+        if write.collection != name:
+            # Named in a way that we could not resolve when it came: its own lane may be ahead of it or behind.
+            plan.mark(keys, "named by an alias that was not known")
+        self._recheck_after_crash(name, entry, keys)
+        return len(keys)
+
+    def _recheck_after_crash(self, name: str, entry: Entry, keys: frozenset[Key]) -> None:
+        """The process before this one may have sent the first batch of each lane just before it ended; it may still land."""
+        if entry.seq > self._parts.journal.found.position:
+            return
+        left = self._recheck_left.get(name, self._parts.config.batch_points)
+        if left > 0:
+            self._recheck_left[name] = left - len(keys)
+            why = "the process ended while it may have been on its way"
+            self._dirty.mark_later(dict.fromkeys(keys, why), self._parts.config.linger)
+
+    async def _deliver(self, plan: Plan) -> None:
+        if not plan.state:
+            return
+        try:
+            refused = await self._insist(plan)
+        except NotFound as error:
+            collection = next(iter(plan.state)).collection
+            await self._owing.mark(collection, f"the secondary has no such collection ({error})")
+            return
+        for key, reason in refused.items():
+            self._dirty.park(key, reason)
+
+    async def _insist(self, plan: Plan) -> dict[Key, str]:
+        config = self._parts.config
+        pace = Pace(self._parts.clock, config.retry_max)
+        while True:
+            try:
+                refused = await deliver(self._parts.roles.secondary, plan.state, config.batch_points)
+            except Unavailable as error:
+                self._error = error
+                if isinstance(error, Uncertain):
+                    self._dirty.mark_later(dict.fromkeys(plan.state, "a write to the secondary may still land"), config.linger)
+                await pace.bad(error)
+            else:
+                self._error = None
+                return refused
+
+    # ---- leaving ----
+
+    def _finish(self, entries: list[Entry]) -> int:
+        """Out of the journal, but for those that may still land on the primary. The step that removes them."""
+        for entry in entries:
+            self._backlog.release(entry)
+        done = [entry for entry in entries if entry.horizon is not None]
+        for entry in entries:
+            if entry.horizon is None:
+                self._let_linger(entry)
+            else:
+                entry.finish()
+                self._window.finish(entry)
+        self.moved.ring()
+        return self._parts.journal.remove([entry.seq for entry in done], sum(entry.size for entry in done)) if done else 0
+
+    def _let_linger(self, entry: Entry) -> None:
+        scope = self._reader.scope(entry)
+        if entry.intent is not None and scope.keys is not None:
+            request = replace(entry.intent.request, body=b"")
+            keys = tuple(scope.keys)
+            entry.intent = replace(entry.intent, request=request, keys=keys, keys_only=True, collection=scope.collection or "")
+            entry.write = None
+        self._lingering.append((self._parts.clock.monotonic() + self._parts.config.linger, entry))
+
+    async def _linger(self) -> None:
+        while True:
+            await self.moved.until(lambda: bool(self._lingering))
+            due, entry = self._lingering[0]
+            await self._parts.clock.sleep(max(due - self._parts.clock.monotonic(), 0.0))
+            self._lingering.popleft()
+            self._window.end(entry)
+            self._backlog.again(entry)

@@ -1,0 +1,222 @@
+"""The keys whose state on the secondary is not known to equal the primary's.
+
+Owns: which keys, why, who works on each one now. Every mark is in the journal too. Not: settling them (settle).
+
+| a key is | meaning |
+|---|---|
+| waiting | to be settled |
+| taken | being settled; a mark meanwhile makes it wait again afterwards |
+| claimed | being written directly by the applier; the same |
+| later | to be settled when its time has come: something sent may still land until then |
+| parked | refused by the secondary for good; a new mark tries again |
+"""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+from collections import Counter, defaultdict
+from collections.abc import AsyncIterator, Collection, Iterable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from typing import Final
+
+from proxy.mirror.journal import Journal, Parked
+from proxy.mirror.pulse import Pulse
+from proxy.model.point import Key
+from proxy.ports import Clock
+
+DIRTY_LIMIT: Final = 200_000
+"""Dirty keys of one collection; above it the applier waits, and what the primary does not let us read becomes a debt."""
+
+
+class DirtyKeys:
+    def __init__(self, journal: Journal, clock: Clock) -> None:
+        self._journal = journal
+        self._clock = clock
+        self._waiting: defaultdict[str, dict[Key, str]] = defaultdict(dict)
+        self._taken: dict[Key, str | None] = {}
+        """Why it is to be settled once more; None where it is not."""
+        self._claimed: dict[Key, str | None] = {}
+        self._later: dict[Key, tuple[float, str]] = {}
+        self._due: list[tuple[float, int, Key]] = []
+        self._order = itertools.count()
+        self._parked = {parked.key: parked for parked in journal.found.parked}
+        self._quiet: Counter[str] = Counter()
+        self.changed = Pulse()
+
+    def recover(self, linger: float) -> None:
+        """What the last process left. It may have sent any of these keys just before it ended: all are looked at again."""
+        found = self._journal.found
+        for key, why in found.dirty.items():
+            self._waiting[key.collection][key] = why
+        self.mark_later({**found.rechecks, **found.dirty}, linger)
+
+    # ---- marking ----
+
+    def mark(self, marks: Mapping[Key, str]) -> None:
+        self._journal.mark(marks)
+        for key, why in marks.items():
+            if key in self._taken:
+                self._taken[key] = why
+            elif key in self._claimed:
+                self._claimed[key] = why
+            else:
+                self._waiting[key.collection][key] = why
+        self.changed.ring()
+
+    def mark_later(self, marks: Mapping[Key, str], after: float) -> None:
+        """`after` in seconds. A key that has a time already gets the later one."""
+        self._journal.mark_later(marks)
+        due = self._clock.monotonic() + after
+        for key, why in marks.items():
+            self._later[key] = (max(due, self._later.get(key, (0.0, ""))[0]), why)
+            heapq.heappush(self._due, (due, next(self._order), key))
+        self.changed.ring()
+
+    def next_due(self) -> float | None:
+        """On the clock's monotonic scale."""
+        return self._due[0][0] if self._due else None
+
+    def mark_due(self) -> None:
+        now = self._clock.monotonic()
+        due: dict[Key, str] = {}
+        while self._due and self._due[0][0] <= now:
+            key = heapq.heappop(self._due)[2]
+            if key in self._later and self._later[key][0] <= now:
+                due[key] = self._later.pop(key)[1]
+        if due:
+            self.mark(due)
+            self._journal.unmark_later(due)
+
+    # ---- settling ----
+
+    def collections(self) -> list[str]:
+        """Those with waiting keys that may be taken."""
+        return [collection for collection, keys in self._waiting.items() if keys and collection not in self._quiet]
+
+    def take(self, collection: str, limit: int) -> list[Key]:
+        """Waiting keys that nobody works on; they are taken now."""
+        keys = list(itertools.islice(self._waiting[collection], limit))
+        for key in keys:
+            del self._waiting[collection][key]
+            self._taken[key] = None
+        if not self._waiting[collection]:
+            del self._waiting[collection]
+        return keys
+
+    def again(self, key: Key) -> bool:
+        """Whether a taken key was marked meanwhile."""
+        return self._taken[key] is not None
+
+    def settled(self, keys: Collection[Key]) -> None:
+        """Taken keys: clean now, unless they were marked meanwhile."""
+        clean = [key for key in keys if self._taken[key] is None]
+        self._journal.unmark(clean)
+        self._release(self._taken, keys)
+        self._unpark(clean)
+
+    def untake(self, keys: Iterable[Key], why: str) -> None:
+        """Taken keys wait again."""
+        for key in keys:
+            self._waiting[key.collection][key] = self._taken.pop(key) or why
+        self.changed.ring()
+
+    def park(self, key: Key, reason: str) -> None:
+        """A taken or claimed key; one that was marked meanwhile waits again instead."""
+        owner = self._taken if key in self._taken else self._claimed
+        if owner[key] is None:
+            self._parked[key] = self._journal.park(key, reason, self._clock.now())
+        self._release(owner, [key])
+
+    @asynccontextmanager
+    async def quiet(self, collections: Collection[str]) -> AsyncIterator[None]:
+        """Nobody settles a key of these while their schema changes."""
+        self._quiet.update(collections)
+        try:
+            await self.changed.until(lambda: not any(key.collection in collections for key in self._taken))
+            yield
+        finally:
+            self._quiet.subtract(collections)
+            self._quiet = +self._quiet
+            self.changed.ring()
+
+    def rename(self, collection: str, to: str) -> None:
+        """Its keys, parked ones too, are looked at again under the name that they have now."""
+        later = {
+            replace(key, collection=to): "its collection was renamed" for key in self._later if key.collection == collection
+        }
+        self.mark({replace(key, collection=to): "its collection was renamed" for key in self.of(collection)})
+        if later:
+            self.mark_later(
+                later, max(self._later[replace(key, collection=collection)][0] for key in later) - self._clock.monotonic()
+            )
+        self.forget(collection)
+
+    def forget(self, collection: str) -> None:
+        """Its waiting keys: it is gone, or a debt now."""
+        self._journal.unmark(self._waiting.pop(collection, {}))
+        gone = [key for key in self._parked if key.collection == collection]
+        self._unpark(gone)
+        self.changed.ring()
+
+    # ---- the applier's direct writes ----
+
+    def claim(self, keys: Iterable[Key]) -> None:
+        """None of them may be dirty or parked."""
+        self._claimed.update(dict.fromkeys(keys))
+
+    def unclaim(self, keys: Iterable[Key]) -> None:
+        self._release(self._claimed, [key for key in keys if key in self._claimed])
+
+    def _release(self, owner: dict[Key, str | None], keys: Iterable[Key]) -> None:
+        for key in keys:
+            why = owner.pop(key)
+            if why is not None:
+                self._waiting[key.collection][key] = why
+        self.changed.ring()
+
+    # ---- parked ----
+
+    def parked(self) -> list[Parked]:
+        return sorted(self._parked.values(), key=lambda parked: parked.id)
+
+    def unpark(self, ids: Collection[int]) -> list[Key]:
+        keys = [parked.key for parked in self.parked() if parked.id in ids]
+        self._unpark(keys)
+        return keys
+
+    def _unpark(self, keys: Iterable[Key]) -> None:
+        gone = [key for key in keys if self._parked.pop(key, None) is not None]
+        self._journal.unpark(gone)
+
+    def fault(self, keys: Collection[Key]) -> str | None:
+        return next((self._parked[key].reason for key in keys if key in self._parked), None)
+
+    # ---- questions ----
+
+    def unsettled(self, key: Key) -> bool:
+        """It must not be written directly."""
+        return key in self._parked or self.at_work(key)
+
+    def dirty(self, key: Key) -> bool:
+        """Parked keys aside."""
+        return key in self._later or self.at_work(key)
+
+    def at_work(self, key: Key) -> bool:
+        """To be settled as soon as possible."""
+        return key in self._taken or key in self._waiting.get(key.collection, ())
+
+    def of(self, collection: str) -> set[Key]:
+        """Every key there that is not known to be equal, parked ones too."""
+        others = itertools.chain(self._taken, self._later, self._parked)
+        return {*self._waiting.get(collection, ()), *(key for key in others if key.collection == collection)}
+
+    def full(self, collection: str) -> bool:
+        return len(self._waiting.get(collection, ())) >= DIRTY_LIMIT
+
+    def count(self) -> int:
+        """Parked keys aside."""
+        waiting = sum(map(len, self._waiting.values()))
+        later = sum(not self.at_work(key) for key in self._later)
+        return waiting + len(self._taken) + later

@@ -1,0 +1,304 @@
+"""The durable record of writes that the secondary may not have yet, and of the keys that are to be settled.
+
+Owns: numbering, limits, who waits for which mark. Not: threads and fsync (writer), what a record holds (record), when an entry
+may leave (applier).
+"""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+import sqlite3
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, TypeAlias
+
+from proxy.config import JournalConfig
+from proxy.errors import Broken, ProxyError
+from proxy.mirror import tables
+from proxy.mirror.pulse import Pulse
+from proxy.mirror.record import (
+    OUTCOME_OF,
+    OUTCOMES,
+    Intent,
+    decode_head,
+    decode_key,
+    decode_reply,
+    encode_head,
+    encode_key,
+    encode_reply,
+)
+from proxy.mirror.tables import Change, rows
+from proxy.mirror.writer import Progress, ThreadWriter, Writer
+from proxy.model.point import Key
+from proxy.ports import Outcome, Reply
+
+Told: TypeAlias = Callable[[ProxyError | None], None]
+
+UNWRITTEN_LIMIT: Final = 64 * 2**20
+"""Bytes of bodies that may wait for the disk before new writes wait too."""
+PAGE_BYTES: Final = 8 * 2**20
+PAGE_ENTRIES: Final = 1000
+"""What is read back at a time; a page holds at least one entry."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """An entry whose outcome is known, as read back. `horizon`: the last number given out when its outcome came."""
+
+    seq: int
+    ended: int
+    intent: Intent
+    outcome: Outcome
+    horizon: int | None
+    reply: Reply | None
+
+
+@dataclass(frozen=True, slots=True)
+class Parked:
+    """A key whose state the secondary refuses for good; `at` in seconds since the epoch."""
+
+    id: int
+    key: Key
+    reason: str
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Contents:
+    """What an opened journal held. `unended`: intents whose outcome nobody saw, by number."""
+
+    entries: int
+    bytes: int
+    position: int
+    ended: int
+    unended: Mapping[int, Intent]
+    dirty: Mapping[Key, str]
+    rechecks: Mapping[Key, str]
+    parked: tuple[Parked, ...]
+    parked_number: int
+
+
+class Journal:
+    """Everything but `page` and `entry` comes from the loop and returns at once."""
+
+    def __init__(self, writer: Writer, found: Contents, config: JournalConfig) -> None:
+        self._writer = writer
+        self.config = config
+        self.found = found
+        self.entries = found.entries
+        self.bytes = found.bytes
+        self.position = found.position
+        self.ended = found.ended
+        self.progress = Progress()
+        self._parked = found.parked_number
+        self._order = itertools.count()
+        self._awaiting_write: list[tuple[int, int, Told]] = []
+        self._awaiting_sync: list[tuple[int, int, Told]] = []
+        self._unwritten: deque[tuple[int, int]] = deque()
+        self._unwritten_bytes = 0
+        self._pulse = Pulse()
+
+    @classmethod
+    def open(cls, directory: Path, config: JournalConfig) -> Journal:
+        """Raises Broken where the file is damaged, with what to do; Unavailable where the disk refuses."""
+        writer = ThreadWriter(directory / "journal.db", config)
+        try:
+            return cls(writer, contents(writer.connection), config)
+        except sqlite3.DatabaseError as error:
+            writer.close()
+            raise Broken(f"the journal in {directory} is damaged: {error}") from error
+
+    def start(self) -> None:
+        """Binds it to the running loop."""
+        self._writer.watch(self._advance)
+
+    def close(self) -> None:
+        self._writer.close()
+
+    # ---- limits ----
+
+    @property
+    def error(self) -> ProxyError | None:
+        """Why it takes nothing now."""
+        return self.progress.error
+
+    @property
+    def full(self) -> bool:
+        return self.bytes >= self.config.max_bytes or self.entries >= self.config.max_entries
+
+    @property
+    def takes_keys(self) -> bool:
+        """Entries without a body still have a place."""
+        return self.entries < self.config.max_entries
+
+    @property
+    def keeps_up(self) -> bool:
+        return self.error is None and self._unwritten_bytes < UNWRITTEN_LIMIT
+
+    async def broken(self) -> None:
+        """Raises Broken when it cannot go on at all."""
+        await self.until(lambda: isinstance(self.error, Broken))
+        assert self.error is not None
+        raise self.error
+
+    async def until(self, holds: Callable[[], bool]) -> None:
+        """Looks again whenever something was written or removed."""
+        await self._pulse.until(holds)
+
+    # ---- entries ----
+
+    def append(self, intent: Intent) -> tuple[int, int]:
+        """The entry's number, and the number of the step that writes it."""
+        self.position = seq = self.position + 1
+        body = b"" if intent.keys_only else intent.request.body
+        self.entries += 1
+        self.bytes += len(body)
+        step = self._writer.submit([Change(tables.APPEND, lambda: ((seq, encode_head(intent), body),))], sync=True)
+        self._unwritten.append((step, len(body)))
+        self._unwritten_bytes += len(body)
+        return seq, step
+
+    def skip(self) -> int:
+        """A number for a write that is not kept."""
+        self.position += 1
+        return self.position
+
+    def end(self, seq: int, outcome: Outcome, horizon: int | None, reply: Reply | None) -> int:
+        """Its place in the order of outcomes."""
+        self.ended = ended = self.ended + 1
+        blob = None if reply is None else encode_reply(reply)
+        self._writer.submit([rows(tables.END, (ended, seq, OUTCOMES[outcome], horizon, blob))], sync=False)
+        return ended
+
+    def remove(self, seqs: Sequence[int], freed: int) -> int:
+        """Of the secondary or refused; `freed` bytes of bodies. The step's number."""
+        self.entries -= len(seqs)
+        self.bytes -= freed
+        gone = tuple((seq,) for seq in seqs)
+        removal = [
+            rows(tables.REMOVE_OUTCOME, *gone),
+            rows(tables.REMOVE_ENTRY, *gone),
+            rows(tables.RAISE_FACT, (max(seqs), "seq")),
+        ]
+        step = self._writer.submit(removal, sync=False)
+        self._pulse.ring()
+        return step
+
+    async def page(self, after: int) -> Sequence[Stored]:
+        """Entries in the order of their outcomes, behind place `after`; only what is written."""
+        return await self._writer.read(lambda db: _page(db, after))
+
+    # ---- keys ----
+
+    def mark(self, marks: Mapping[Key, str]) -> None:
+        self._keys(tables.MARK, [(encode_key(key), why) for key, why in marks.items()], sync=True)
+
+    def unmark(self, keys: Iterable[Key]) -> None:
+        self._keys(tables.UNMARK, [(encode_key(key),) for key in keys])
+
+    def mark_later(self, marks: Mapping[Key, str]) -> None:
+        self._keys(tables.MARK_LATER, [(encode_key(key), why) for key, why in marks.items()], sync=True)
+
+    def unmark_later(self, keys: Iterable[Key]) -> None:
+        self._keys(tables.UNMARK_LATER, [(encode_key(key),) for key in keys])
+
+    def park(self, key: Key, reason: str, at: float) -> Parked:
+        self._parked += 1
+        parked = Parked(self._parked, key, reason, at)
+        blob = encode_key(key)
+        self._writer.submit(
+            [
+                rows(tables.PARK, (blob, parked.id, reason, at)),
+                rows(tables.UNMARK, (blob,)),
+                rows(tables.RAISE_FACT, (parked.id, "parked")),
+            ],
+            sync=False,
+        )
+        return parked
+
+    def unpark(self, keys: Iterable[Key]) -> None:
+        self._keys(tables.UNPARK, [(encode_key(key),) for key in keys])
+
+    def _keys(self, sql: str, values: Sequence[tuple[object, ...]], *, sync: bool = False) -> None:
+        if values:
+            self._writer.submit([Change(sql, lambda: values)], sync=sync)
+
+    # ---- marks of progress ----
+
+    def when_written(self, step: int, call: Told) -> None:
+        """At once where it is so already. With an error: it is not written, and must not be taken for granted."""
+        self._await(self._awaiting_write, self.progress.written, step, call)
+
+    def when_durable(self, step: int, call: Told) -> None:
+        self._await(self._awaiting_sync, self.progress.durable, step, call)
+
+    async def written(self, step: int) -> None:
+        await self.until(lambda: self.progress.written >= step or isinstance(self.error, Broken))
+        if isinstance(self.error, Broken):
+            raise self.error
+
+    def _await(self, waiting: list[tuple[int, int, Told]], reached: int, step: int, call: Told) -> None:
+        if step <= reached:
+            call(None)
+        elif isinstance(self.error, Broken):
+            call(self.error)
+        else:
+            heapq.heappush(waiting, (step, next(self._order), call))
+
+    def _advance(self, progress: Progress) -> None:
+        self.progress = progress
+        while self._unwritten and self._unwritten[0][0] <= progress.written:
+            self._unwritten_bytes -= self._unwritten.popleft()[1]
+        _tell(self._awaiting_write, progress.written, None)
+        _tell(self._awaiting_sync, progress.durable, None)
+        if progress.error is not None:
+            # The step is tried on; but its client is told now, and whatever it wrote is dropped when it is written.
+            _tell(self._awaiting_write, self._last_step(), progress.error)
+        if isinstance(progress.error, Broken):
+            _tell(self._awaiting_sync, self._last_step(), progress.error)
+        self._pulse.ring()
+
+    def _last_step(self) -> int:
+        return max((step for waiting in (self._awaiting_write, self._awaiting_sync) for step, _, _ in waiting), default=0)
+
+
+def _tell(waiting: list[tuple[int, int, Told]], reached: int, error: ProxyError | None) -> None:
+    while waiting and waiting[0][0] <= reached:
+        heapq.heappop(waiting)[2](error)
+
+
+def contents(db: sqlite3.Connection) -> Contents:
+    """Reads back all but the entries' records. Raises sqlite3.DatabaseError."""
+    entries, size, last = db.execute("select count(*), total(length(body)), coalesce(max(seq), 0) from entries").fetchone()
+    return Contents(
+        entries,
+        int(size),
+        max(int(last), tables.fact(db, "seq")),
+        int(db.execute("select coalesce(max(ended), 0) from outcomes").fetchone()[0]),
+        {seq: decode_head(head, body) for seq, head, body in db.execute(tables.OPEN_ENTRIES)},
+        _marks(db, "select key, why from dirty"),
+        _marks(db, "select key, why from rechecks"),
+        tuple(
+            Parked(row[0], decode_key(row[1]), row[2], row[3]) for row in db.execute("select id, key, reason, at from parked")
+        ),
+        tables.fact(db, "parked"),
+    )
+
+
+def _marks(db: sqlite3.Connection, query: str) -> dict[Key, str]:
+    return {decode_key(key): why for key, why in db.execute(query)}
+
+
+def _page(db: sqlite3.Connection, after: int) -> list[Stored]:
+    page: list[Stored] = []
+    size = 0
+    for ended, seq, outcome, horizon, reply, head, body in db.execute(tables.PAGE, (after,)):
+        intent = decode_head(head, body)
+        page.append(Stored(seq, ended, intent, OUTCOME_OF[outcome], horizon, None if reply is None else decode_reply(reply)))
+        size += len(body)
+        if size >= PAGE_BYTES or len(page) >= PAGE_ENTRIES:
+            break
+    return page

@@ -1,0 +1,168 @@
+"""What is to be done for an ended write: written directly, settled, or owed. Decided as data, without I/O.
+
+Owns: the rules of overlap, of the window of a write by filter, of unknown outcomes. Not: doing it (applier), schema changes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import assert_never
+
+from proxy.mirror.dirty import DirtyKeys
+from proxy.mirror.entry import Entry, Reader, Scope, scope_of
+from proxy.mirror.window import Window
+from proxy.model.operation import (
+    CreateIndex,
+    CreatePartition,
+    DataWrite,
+    DropCollection,
+    DropIndex,
+    DropPartition,
+    Opaque,
+    Patch,
+    Put,
+    Remove,
+    RemoveWhere,
+    SetLoaded,
+)
+from proxy.model.point import Key, Point
+from proxy.ports import Kind, Outcome
+
+
+@dataclass(slots=True)
+class Plan:
+    """`state`: what a key becomes on the secondary, None: removed. `marks`: keys to settle. `owed`: collections to verify
+    ("" for all of them). Each with the reason; a key is never in both `state` and `marks`.
+    """
+
+    state: dict[Key, Point | None] = field(default_factory=dict)
+    marks: dict[Key, str] = field(default_factory=dict)
+    owed: dict[str, str] = field(default_factory=dict)
+
+    def mark(self, keys: Iterable[Key], why: str) -> None:
+        for key in keys:
+            self.marks[key] = why
+            self.state.pop(key, None)
+
+
+class Planner:
+    def __init__(self, reader: Reader, window: Window, dirty: DirtyKeys, expand_limit: int) -> None:
+        self._reader = reader
+        self._window = window
+        self._dirty = dirty
+        self._expand_limit = expand_limit
+
+    def add(self, plan: Plan, entry: Entry, write: DataWrite) -> None:
+        """In the order of outcomes."""
+        rivals = self._window.rivals(entry)
+        if any(_drops(rival, write.collection) for rival in rivals or ()):
+            return
+        self._beside_schema_changes(plan, write, rivals)
+        match write:
+            case Put() | Remove():
+                self._states(plan, entry, write, rivals)
+            case Patch():
+                plan.mark((point.key for point in write.points), "a partial update")
+            case RemoveWhere():
+                self._expand(plan, entry, write, rivals)
+            case Opaque(collection, why):
+                plan.owed[collection] = why
+            case _:
+                assert_never(write)
+
+    def _beside_schema_changes(self, plan: Plan, write: DataWrite, rivals: list[Entry] | None) -> None:
+        for rival in rivals or ():
+            scope = self._reader.scope(rival)
+            if rival.route.kind is Kind.SCHEMA and scope.collection in (None, write.collection) and _diverts(rival, write):
+                plan.owed[write.collection] = f"a write came while {rival.route.name} was under way"
+
+    def _states(self, plan: Plan, entry: Entry, write: Put | Remove, rivals: list[Entry] | None) -> None:
+        states = _states_of(write)
+        if states is None or entry.outcome is not Outcome.ACCEPTED or rivals is None:
+            plan.mark(scope_of(write).keys or (), _why_not_direct(entry, rivals))
+            return
+        scope = scope_of(write)
+        shared = self._window.shared(scope, rivals)
+        for key, point in states.items():
+            if shared is None or key in shared:
+                plan.mark([key], "another write was under way together with this one")
+            elif key in plan.marks or self._dirty.unsettled(key):
+                plan.mark([key], plan.marks.get(key, "written while it was dirty"))
+            else:
+                plan.state[key] = point
+
+    def _expand(self, plan: Plan, entry: Entry, write: RemoveWhere, rivals: list[Entry] | None) -> None:
+        listed = None if entry.intent is None else entry.intent.keys
+        if entry.horizon is None and listed is not None:
+            # It may still land: what it touches besides is known when its linger is over.
+            plan.mark(listed, "a delete by filter whose outcome is not known")
+            return
+        added = None if rivals is None else self._added(write.collection, rivals)
+        if listed is None or added is None:
+            plan.owed[write.collection] = "the keys that a delete by filter touched cannot be told"
+            return
+        keys = added.union(listed)
+        if len(keys) > self._expand_limit:
+            plan.owed[write.collection] = f"a delete by filter may have touched more than {self._expand_limit} keys"
+            return
+        plan.mark(keys, "a delete by filter")
+        entry.scope = Scope(write.collection, keys) if entry.outcome is Outcome.ACCEPTED else entry.scope
+
+    def _added(self, collection: str, rivals: list[Entry]) -> frozenset[Key] | None:
+        """What may have come under the filter after its keys were listed; a removal adds nothing."""
+        added: set[Key] = set()
+        for rival in rivals:
+            scope = self._reader.scope(rival)
+            if scope.collection not in (None, collection) or self._only_removes(rival):
+                continue
+            if scope.keys is None:
+                return None
+            added |= scope.keys
+        return frozenset(added)
+
+    def _only_removes(self, entry: Entry) -> bool:
+        return isinstance(entry.write, Remove | RemoveWhere)
+
+    def must_wait(self, entry: Entry, write: DataWrite) -> Entry | None:
+        """A write by filter waits for those that may have added keys which only their replies tell."""
+        if not isinstance(write, RemoveWhere):
+            return None
+        return next((rival for rival in self._window.rivals(entry) or () if self._is_unread(rival, write.collection)), None)
+
+    def _is_unread(self, rival: Entry, collection: str) -> bool:
+        scope = self._reader.scope(rival)
+        unread = rival.outcome is None and scope.keys is None and scope.collection in (None, collection)
+        return unread and not self._only_removes(rival)
+
+
+def _states_of(write: Put | Remove) -> Mapping[Key, Point | None] | None:
+    """None: the request does not hold the resulting states, or names a key twice."""
+    if isinstance(write, Remove):
+        return dict.fromkeys(write.keys)
+    states: dict[Key, Point | None] = {point.key: point for point in write.points}
+    return states if write.complete and len(states) == len(write.points) else None
+
+
+def _why_not_direct(entry: Entry, rivals: list[Entry] | None) -> str:
+    if entry.outcome is not Outcome.ACCEPTED:
+        return "the primary's answer to a write is not known"
+    if rivals is None:
+        return "what was under way together with this write is not known any more"
+    return "the request does not hold the resulting state"
+
+
+def _drops(rival: Entry, collection: str) -> bool:
+    """The write was accepted, so it came before the drop."""
+    return isinstance(rival.write, DropCollection) and rival.write.collection == collection and rival.finished
+
+
+def _diverts(rival: Entry, write: DataWrite) -> bool:
+    """Whether the write may have meant other points, depending on which of the two was first."""
+    match rival.write:
+        case CreateIndex() | DropIndex() | SetLoaded() | DropPartition():
+            return False
+        case CreatePartition():
+            return isinstance(write, Remove)
+        case _:
+            return True
