@@ -6,7 +6,7 @@ Partitions are part of a key's identity and need not be created. The metric of a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import replace
 from typing import Final, assert_never
@@ -15,7 +15,7 @@ from uuid import UUID
 import numpy as np
 
 from proxy.errors import AlreadyExists, NotFound, Refused
-from proxy.model.distance import nearest_first, values
+from proxy.model.distance import nearest_first, values, within
 from proxy.model.evaluate import matches
 from proxy.model.evolve import Evolution, evolved, same_collection
 from proxy.model.feature import Feature, Support
@@ -105,6 +105,8 @@ class MemoryBackend:
     async def search(self, search: Search, consistency: Consistency = Consistency.CLIENT) -> Hits:
         self._space(search.collection)
         metric = _metric(self._catalog.schema(search.collection), search.using)
+        for vector in search.vectors:
+            _check_vector(self._schema(search.collection), search.using, vector)
         found = self._where(search.collection, search.filter, search.partitions)
         rows = [point for point in found if search.using in point.vectors]
         return tuple(_nearest(metric, search, vector, rows) for vector in search.vectors)
@@ -206,20 +208,13 @@ class MemoryBackend:
 def _nearest(metric: Metric, search: Search, query: Vector, rows: Sequence[Point]) -> tuple[Hit, ...]:
     found = values(metric, query, [point.vectors[search.using] for point in rows])
     ranked = np.argsort(nearest_first(metric, found), kind="stable")  # rows come in the order of ids: ties too
-    within = _bounds(metric, search)
+    asked = within(metric, search.threshold, search.far)
     hits = [
         Hit(rows[i].key, float(found[i]), _select(rows[i], search.fields, search.vector_names))
         for i in ranked
-        if within(float(found[i]))
+        if asked(float(found[i]))
     ]
     return tuple(hits[search.offset : search.offset + search.k])
-
-
-def _bounds(metric: Metric, search: Search) -> Callable[[float], bool]:
-    sign = -1 if metric.larger_is_nearer else 1
-    farthest = np.inf if search.threshold is None else sign * search.threshold
-    closest = -np.inf if search.far is None else sign * search.far
-    return lambda value: bool(closest <= sign * value <= farthest)
 
 
 def _metric(schema: Schema, using: str) -> Metric:
@@ -233,11 +228,15 @@ def _metric(schema: Schema, using: str) -> Metric:
 
 def _check(schema: Schema, point: Point) -> None:
     for name, vector in point.vectors.items():
-        if name not in schema.vectors:
-            raise Refused(f"collection {schema.collection} has no vector {name!r}")
-        wanted, found = schema.vectors[name], _dim(schema.vectors[name], vector)
-        if found != wanted.dim:
-            raise Refused(f"vector {name!r} has dimension {found}, the collection {schema.collection} wants {wanted.dim}")
+        _check_vector(schema, name, vector)
+
+
+def _check_vector(schema: Schema, name: str, vector: Vector) -> None:
+    if name not in schema.vectors:
+        raise Refused(f"collection {schema.collection} has no vector {name!r}")
+    wanted, found = schema.vectors[name], _dim(schema.vectors[name], vector)
+    if found != wanted.dim:
+        raise Refused(f"vector {name!r} has dimension {found}, the collection {schema.collection} wants {wanted.dim}")
 
 
 def _dim(field: VectorField, vector: Vector) -> int:

@@ -34,6 +34,14 @@ def nearest_first(metric: Metric, found: Values) -> Values:
     return -found if metric.larger_is_nearer else found
 
 
+def within(metric: Metric, threshold: float | None, far: float | None) -> Callable[[float], bool]:
+    """Whether a value is at least as near as `threshold` and not nearer than `far` (None: no bound)."""
+    sign = -1 if metric.larger_is_nearer else 1
+    farthest = np.inf if threshold is None else sign * threshold
+    nearest = -np.inf if far is None else sign * far
+    return lambda value: bool(nearest <= sign * value <= farthest)
+
+
 def _dense(metric: Metric, query: npt.NDArray[Any], rows: npt.NDArray[Any]) -> Values:
     if metric in (Metric.HAMMING, Metric.JACCARD):
         return _bits(metric, np.unpackbits(query), np.unpackbits(rows, axis=1))

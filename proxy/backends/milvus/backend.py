@@ -1,0 +1,152 @@
+"""Milvus as a side: `ports.Backend` over gRPC.
+
+Owns: the calls of the port. Not: what a request says (writes.py, reads.py, expr.py), paging (rows.py), searching (nearest.py),
+what a reply means (parse.py), collections (structure.py).
+
+Milvus is read only where the collection is loaded. Loading is the client's decision, so a read of one that is not is refused.
+A reply never tells the partition of a row, so partitions are asked one by one. Of rows with the same id, which Milvus's Insert
+can make, reads give the one that Milvus shows; `duplicates` counts the others.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Final
+
+from pymilvus.grpc_gen import milvus_pb2
+
+from proxy.backends.milvus import creation
+from proxy.backends.milvus.calls import Calls
+from proxy.backends.milvus.features import FEATURES
+from proxy.backends.milvus.naming import by_partition, slices
+from proxy.backends.milvus.nearest import nearest
+from proxy.backends.milvus.rows import Rows, gone, partitions_of
+from proxy.backends.milvus.structure import Structure
+from proxy.backends.milvus.writes import IDS_AT_ONCE, deletes, upserts
+from proxy.config import SideConfig
+from proxy.errors import NotFound, Reason, Refused, Unsupported
+from proxy.milvus.schema import split_name
+from proxy.model.feature import Feature, Support
+from proxy.model.filter import EVERYTHING
+from proxy.model.operation import Consistency, Count, Fetch, Hits, Page, Scan, SchemaWrite, Search
+from proxy.model.point import Key, Point
+from proxy.model.schema import Product, Schema
+from proxy.ports import Catalog, Fit, ServerInfo
+
+OLDEST: Final = (2, 3)
+
+
+class MilvusBackend:
+    product = Product.MILVUS
+    features: Mapping[Feature, Support] = FEATURES
+
+    def __init__(self, side: SideConfig, catalog: Catalog) -> None:
+        self._url = side.url
+        self._catalog = catalog
+        self._calls = Calls(side)
+        self._structure = Structure(self._calls)
+
+    async def ping(self) -> ServerInfo:
+        await self._calls.read("Connect", milvus_pb2.ConnectRequest())
+        version = (await self._calls.read("GetVersion", milvus_pb2.GetVersionRequest())).version
+        numbers = re.search(r"(\d+)\.(\d+)", version)
+        if numbers and tuple(map(int, numbers.groups())) < OLDEST:
+            oldest = ".".join(map(str, OLDEST))
+            raise Refused(f"Milvus at {self._url} is version {version}: {oldest} or later is needed", Reason.UNSUPPORTED)
+        return ServerInfo(self.product, version)
+
+    async def close(self) -> None:
+        await self._calls.close()
+
+    # ---- data ----
+
+    async def put(self, points: Sequence[Point]) -> None:
+        if not points:
+            return
+        schema = self._catalog.schema(points[0].key.collection)
+        await self._check_ids(schema)
+        for request in upserts(schema, points):
+            await self._calls.write("Upsert", request, split_name(schema.collection)[0])
+
+    async def remove(self, keys: Sequence[Key]) -> None:
+        if not keys:
+            return
+        schema = self._catalog.schema(keys[0].collection)
+        for partition, request in deletes(schema, keys):
+            try:
+                await self._calls.write("Delete", request, split_name(schema.collection)[0])
+            except NotFound:
+                if not await gone(self._calls, schema, partition):
+                    raise
+
+    async def fetch(self, fetch: Fetch, consistency: Consistency = Consistency.LATEST) -> dict[Key, Point]:
+        schema = self._catalog.schema(fetch.collection)
+        rows = Rows.of(self._calls, schema, EVERYTHING, fetch.fields, fetch.vector_names, consistency)
+        found: dict[Key, Point] = {}
+        for partition, keys in by_partition(fetch.keys):
+            for some in slices([key.id for key in keys], IDS_AT_ONCE):
+                found |= {point.key: point for point in await rows.by_ids(partition, some)}
+        return found
+
+    async def scan(self, scan: Scan, consistency: Consistency = Consistency.LATEST) -> Page:
+        schema = self._catalog.schema(scan.collection)
+        partitions = partitions_of(schema, scan.partitions)
+        after = scan.after
+        if scan.offset:
+            ids = Rows.of(self._calls, schema, scan.filter, (), (), consistency)
+            skipped = await ids.take(partitions, after, scan.offset)
+            if len(skipped) < scan.offset:
+                return Page((), end=True)
+            after = skipped[-1].key
+        rows = Rows.of(self._calls, schema, scan.filter, scan.fields, scan.vector_names, consistency)
+        found = await rows.take(partitions, after, scan.limit + 1)
+        return Page(tuple(found[: scan.limit]), end=len(found) <= scan.limit)
+
+    async def search(self, search: Search, consistency: Consistency = Consistency.CLIENT) -> Hits:
+        schema = self._catalog.schema(search.collection)
+        rows = Rows.of(self._calls, schema, search.filter, search.fields, search.vector_names, consistency)
+        return await nearest(rows, search, partitions_of(schema, search.partitions))
+
+    async def count(self, count: Count, consistency: Consistency = Consistency.LATEST) -> int:
+        schema = self._catalog.schema(count.collection)
+        rows = Rows.of(self._calls, schema, count.filter, (), (), consistency)
+        return await rows.count(partitions_of(schema, count.partitions))
+
+    async def duplicates(self, collection: str) -> int:
+        """Rows that no read shows, because another has their id. Reads every id."""
+        scan = Scan(collection, limit=IDS_AT_ONCE, fields=(), vector_names=())
+        page = await self.scan(scan)
+        distinct = len(page.points)
+        while not page.end:
+            page = await self.scan(replace(scan, after=page.points[-1].key))
+            distinct += len(page.points)
+        return await self.count(Count(collection)) - distinct
+
+    async def _check_ids(self, schema: Schema) -> None:
+        """Milvus 2.3 refuses ids of ours where it makes them; later versions take the write and make others."""
+        if schema.auto_id and (await self._structure.describe(schema.collection)).auto_id:
+            raise Unsupported(
+                Feature.AUTO_IDS, self.product, f"{schema.collection} makes its own ids and cannot take given ones"
+            )
+
+    # ---- schema ----
+
+    async def collections(self) -> tuple[str, ...]:
+        return await self._structure.collections()
+
+    async def describe(self, collection: str) -> Schema:
+        return await self._structure.describe(collection)
+
+    async def aliases(self) -> Mapping[str, str]:
+        return await self._structure.aliases()
+
+    def fit(self, schema: Schema) -> Fit:
+        return creation.fit(schema)
+
+    async def apply(self, change: SchemaWrite) -> None:
+        await self._structure.apply(change)
+
+    async def quiesce(self, collection: str) -> None:
+        await self._structure.quiesce(collection)

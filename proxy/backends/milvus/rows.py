@@ -1,0 +1,149 @@
+"""Rows of one collection under one filter: by key, page by page, counted. Keeps requests and replies within Milvus's limits."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, Self
+
+from pymilvus.grpc_gen import milvus_pb2
+
+from proxy.backends.milvus import parse, reads
+from proxy.backends.milvus.calls import Calls
+from proxy.backends.milvus.expr import expression, fields_of, ids_in
+from proxy.backends.milvus.logic import Expr
+from proxy.backends.milvus.naming import local_name
+from proxy.errors import Reason, Refused
+from proxy.milvus.schema import split_name
+from proxy.model.evaluate import matches
+from proxy.model.filter import Filter
+from proxy.model.operation import Consistency
+from proxy.model.point import Key, Point, PointId
+from proxy.model.schema import Schema
+
+PAGE_OF_CANDIDATES: Final = 1_000
+"""Rows asked for at once where the expression may match too many."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """`output` has what was asked for and, where the expression is not exact, the fields that decide."""
+
+    calls: Calls
+    schema: Schema
+    condition: Filter
+    expr: Expr
+    fields: tuple[str, ...] | None
+    output: list[str]
+    consistency: Consistency
+
+    @classmethod
+    def of(
+        cls,
+        calls: Calls,
+        schema: Schema,
+        condition: Filter,
+        fields: tuple[str, ...] | None,
+        vector_names: tuple[str, ...] | None,
+        consistency: Consistency,
+    ) -> Self:
+        """Raises Unsupported."""
+        expr = expression(condition, schema)
+        needed = fields if expr.exact or fields is None else tuple({*fields, *fields_of(condition)})
+        return cls(calls, schema, condition, expr, fields, reads.output_fields(schema, needed, vector_names), consistency)
+
+    async def by_ids(self, partition: str | None, ids: Sequence[PointId]) -> list[Point]:
+        """In no order; absent ones are left out. The filter does not count."""
+        try:
+            return self.trimmed(await self._query(partition, ids_in(ids, self.schema), None))
+        except Refused as refusal:
+            if refusal.reason is not Reason.TOO_LARGE or len(ids) == 1:
+                raise
+        middle = len(ids) // 2
+        return [*await self.by_ids(partition, ids[:middle]), *await self.by_ids(partition, ids[middle:])]
+
+    async def take(self, partitions: Iterable[str | None], after: Key | None, count: int) -> list[Point]:
+        """The first `count` behind `after`, in the order of partitions, then of ids; fewer only at the end."""
+        found: list[Point] = []
+        for partition, start in _rest(partitions, after):
+            last = start
+            while len(found) < count:
+                missing = count - len(found)
+                page = await self._page(partition, last, missing if self.expr.exact else max(missing, PAGE_OF_CANDIDATES))
+                if not page:
+                    break
+                last = page[-1].key.id
+                found.extend(point for point in page if self.keeps(point))
+        return self.trimmed(found[:count])
+
+    async def count(self, partitions: Iterable[str | None]) -> int:
+        if not self.expr.exact:
+            return await self._count_candidates(tuple(partitions))
+        return sum([await self._count(partition) for partition in partitions])
+
+    def keeps(self, point: Point) -> bool:
+        return self.expr.exact or matches(self.condition, point)
+
+    def trimmed(self, points: Iterable[Point]) -> list[Point]:
+        return [parse.trimmed(point, self.fields) for point in points]
+
+    async def read(self, method: str, request: Any, partition: str | None) -> Any | None:
+        """None where the partition is gone, whatever Milvus calls that. Other refusals are raised."""
+        try:
+            return await self.calls.read(method, request, split_name(self.schema.collection)[0])
+        except Refused as refusal:
+            if refusal.reason is Reason.TOO_LARGE or not await gone(self.calls, self.schema, partition):
+                raise
+            return None
+
+    async def _count_candidates(self, partitions: tuple[str | None, ...]) -> int:
+        total, after = 0, None
+        while page := await self.take(partitions, after, PAGE_OF_CANDIDATES):
+            total, after = total + len(page), page[-1].key
+        return total
+
+    async def _count(self, partition: str | None) -> int:
+        request = reads.count(self.schema, partition, self.expr.text, self.consistency)
+        reply = await self.read("Query", request, partition)
+        return 0 if reply is None else parse.number(reply)
+
+    async def _page(self, partition: str | None, last: PointId | None, limit: int) -> list[Point]:
+        """Not empty unless nothing is behind `last`."""
+        expr = reads.behind(self.schema, self.expr.text, last)
+        size = min(limit, reads.rows_in_reply(self.schema, self.output))
+        while True:
+            try:
+                return await self._query(partition, expr, size)
+            except Refused as refusal:
+                if refusal.reason is not Reason.TOO_LARGE or size == 1:
+                    raise
+                size //= 2
+
+    async def _query(self, partition: str | None, expr: str, limit: int | None) -> list[Point]:
+        request = reads.query(self.schema, partition, expr, self.output, self.consistency, limit)
+        reply = await self.read("Query", request, partition)
+        return [] if reply is None else parse.rows(self.schema, reply, partition)
+
+
+async def gone(calls: Calls, schema: Schema, partition: str | None) -> bool:
+    if partition is None:
+        return False
+    request = milvus_pb2.ShowPartitionsRequest(collection_name=local_name(schema))
+    reply = await calls.read("ShowPartitions", request, split_name(schema.collection)[0])
+    return partition not in reply.partition_names
+
+
+def partitions_of(schema: Schema, asked: Iterable[str | None] | None) -> tuple[str | None, ...]:
+    """Those to ask one by one, in the order of a scan. With a partition key, ids are unique over all of them."""
+    there = (None,) if schema.partition_key else (None, *schema.partitions)
+    wanted = there if asked is None else set(asked) & {None} if schema.partition_key else set(asked)
+    return tuple(sorted(wanted, key=lambda name: name or ""))
+
+
+def _rest(partitions: Iterable[str | None], after: Key | None) -> Iterator[tuple[str | None, PointId | None]]:
+    """Partitions not behind us, each with the id to start behind."""
+    for partition in partitions:
+        if after is None or (partition or "") > (after.partition or ""):
+            yield partition, None
+        elif partition == after.partition:
+            yield partition, after.id
