@@ -47,8 +47,8 @@ class Admin:
         """The reply's JSON. Ends the program where it is not a success."""
         given = {name: value for name, value in body.items() if value not in (None, ())}
         try:
-            content = {"params": given} if method == "GET" else {"json": given}
-            reply = self._http.request(method, path, **content)
+            asks = method == "GET"
+            reply = self._http.request(method, path, params=given if asks else None, json=None if asks else given)
         except httpx.HTTPError as error:
             fail(UNREACHABLE, f"cannot reach the admin API at {self._http.base_url}: {error}")
         if reply.is_success:
@@ -154,10 +154,14 @@ def local() -> None:
 def local_qdrant(host: str, port: int, grpc_port: int, data: Path, api_key: str | None) -> None:
     """A local Qdrant server on Qdrant's own engine (docs/local-qdrant.md says what it lacks)."""
     try:
-        from proxy.local import qdrant  # noqa: PLC0415
+        from proxy.local.qdrant.config import LocalQdrantConfig  # noqa: PLC0415
+        from proxy.local.qdrant.run import run as serve  # noqa: PLC0415
     except ImportError as error:
         fail(USAGE, f"the local server needs an extra: pip install 'vecferry[local]' ({error})")
-    qdrant.run(qdrant.LocalQdrantConfig(host=host, port=port, grpc_port=grpc_port, data=data, api_key=api_key))
+    try:
+        serve(LocalQdrantConfig(data=data, host=host, port=port, grpc_port=grpc_port, api_key=api_key))
+    except ProxyError as error:
+        fail(FAILED, str(error))
 
 
 # ---- calls of the admin API ----

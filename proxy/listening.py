@@ -30,7 +30,7 @@ async def open_ports(config: Config, handler: Handler, max_body: int, stack: Asy
             listener = await listen(address, role, handler, config.relay, config.listen_tls, max_body)
         except OSError as error:
             raise ConfigError(f"listen.{role}", f"cannot listen on {address}: {error.strerror}") from error
-        stack.callback(listener.close)
+        stack.push_async_callback(listener.close)
         listeners.append(listener)
     return listeners
 

@@ -13,6 +13,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final
 
 from aiohttp import web
+from aiohttp.typedefs import Middleware
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from proxy.config import AdminConfig
@@ -32,7 +33,7 @@ _STATUS: Final[Mapping[Reason, int]] = {
     Reason.TOO_LARGE: 413,
 }
 
-Call = Callable[[web.Request], Awaitable[Any]]
+Call = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 def application(operator: Operator, config: AdminConfig) -> web.Application:
@@ -67,24 +68,24 @@ def application(operator: Operator, config: AdminConfig) -> web.Application:
 # ---- what every call goes through ----
 
 
-def _guard(token: str | None) -> Any:
+def _guard(token: str | None) -> Middleware:
     @web.middleware
-    async def guard(request: web.Request, call: Call) -> Any:
+    async def guard(request: web.Request, handler: Call) -> web.StreamResponse:
         if token is not None and request.path not in OPEN_PATHS:
             shown = request.headers.get("authorization", "").removeprefix("Bearer ")
             if not hmac.compare_digest(shown.encode(), token.encode()):
                 return web.json_response(
                     {"error": "the admin API asks for its token (--token, VECFERRY_ADMIN_TOKEN)"}, status=401
                 )
-        return await call(request)
+        return await handler(request)
 
     return guard
 
 
 @web.middleware
-async def _errors(request: web.Request, call: Call) -> Any:
+async def _errors(request: web.Request, handler: Call) -> web.StreamResponse:
     try:
-        return await call(request)
+        return await handler(request)
     except GatesClosed as error:
         return web.json_response({"error": str(error), "gates": error.gates}, status=409)
     except Refused as error:

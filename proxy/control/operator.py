@@ -5,19 +5,22 @@ Owns: the order of checks before an act. Not: the acts themselves (routing.chang
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
-from proxy.config import Config, Phase
+from proxy.config import Config, Phase, SideConfig
 from proxy.control.facts import facts
 from proxy.control.gauges import gauge
 from proxy.control.parts import Parts
 from proxy.errors import NotFound, ProxyError, Reason, Refused
+from proxy.mirror.journal import Parked
 from proxy.model.place import Place
 from proxy.ports import Fit, Kind
 from proxy.routing.gate import Gate, closed, gates
 from proxy.routing.phase import Step, step
+from proxy.shadow.figures import Figures
+from proxy.store.ledger import Divergence
 from proxy.store.migration import Decision
 from proxy.tasks.task import ACTIVE
 
@@ -141,15 +144,21 @@ class Operator:
         }
 
     async def parked(self) -> list[dict[str, Any]]:
-        return [_parked(item) for item in await self._parts.mirror.parked()]
+        return [_parked(item) for item in self._parts.mirror.parked()]
 
     # ---- acts ----
 
     async def unpark(self, what: str, numbers: tuple[int, ...]) -> list[dict[str, Any]]:
-        acts = {"retry": self._parts.mirror.retry, "discard": self._parts.mirror.discard}
-        if what not in acts:
-            raise NotFound(f"parked points can be retried or discarded, not {what!r}")
-        await acts[what](numbers)
+        """() means all of them."""
+        mirror = self._parts.mirror
+        chosen = numbers or tuple(item.id for item in mirror.parked())
+        match what:
+            case "retry":
+                mirror.retry(chosen)
+            case "discard":
+                await mirror.discard(chosen)
+            case _:
+                raise NotFound(f"parked points can be retried or discarded, not {what!r}")
         return await self.parked()
 
     async def enter(self, name: str, who: str, why: str) -> dict[str, Any]:
@@ -237,7 +246,7 @@ def gate_document(gate: Gate) -> dict[str, Any]:
     return {"name": gate.name, "ok": gate.ok, "why": gate.why}
 
 
-def shadow_document(figures: Any) -> dict[str, Any]:
+def shadow_document(figures: Figures) -> dict[str, Any]:
     document = asdict(figures)
     for counted in ("recalls", "tails"):
         del document[counted]
@@ -250,11 +259,11 @@ def _phase(name: str) -> Phase:
     return Phase(name)
 
 
-def _side(side: Any) -> dict[str, Any]:
+def _side(side: SideConfig) -> dict[str, Any]:
     return {"product": side.product, "url": side.url}
 
 
-def _divergence(found: Any) -> dict[str, Any]:
+def _divergence(found: Divergence) -> dict[str, Any]:
     return {
         "id": str(found.key.id),
         "partition": found.key.partition,
@@ -265,9 +274,9 @@ def _divergence(found: Any) -> dict[str, Any]:
     }
 
 
-def _parked(item: Any) -> Mapping[str, Any] | Any:
+def _parked(item: Parked) -> dict[str, Any]:
     return {
-        "number": item.number,
+        "number": item.id,
         "collection": item.key.collection,
         "id": str(item.key.id),
         "partition": item.key.partition,

@@ -27,6 +27,7 @@ from proxy.ports import Clock
 from proxy.routing.phase import PHASES
 from proxy.routing.router import Router
 from proxy.routing.sides import Sides
+from proxy.shadow.shadow import Shadow
 from proxy.store.migration import Decision, Migration
 from proxy.telemetry import metrics
 from proxy.telemetry.traces import tracer
@@ -47,10 +48,18 @@ class Changed:
 
 class Change:
     def __init__(
-        self, router: Router, mirror: Mirror, migration: Migration, sides: Sides, config: CutoverConfig, clock: Clock
+        self,
+        router: Router,
+        mirror: Mirror,
+        shadow: Shadow,
+        migration: Migration,
+        sides: Sides,
+        config: CutoverConfig,
+        clock: Clock,
     ) -> None:
         self._router = router
         self._mirror = mirror
+        self._shadow = shadow
         self._migration = migration
         self._sides = sides
         self._config = config
@@ -82,6 +91,7 @@ class Change:
         await self._migration.commit_epoch(self._migration.epoch + 1, row.primary, phase, decision)
         primary, secondary = self._sides.at(row.primary), self._sides.at(row.primary.other)
         await self._mirror.turn(primary.backend, secondary.backend, self._migration.epoch)
+        await self._shadow.turn(primary.backend, secondary.backend, self._migration.epoch)
         self._router.enter(phase)
 
     async def _nearly_drained(self) -> None:

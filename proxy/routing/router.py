@@ -123,7 +123,12 @@ class Router:
 
     def _relay(self, exchange: Exchange, role: str, route: Route) -> None:
         exchange.relay(RelayTo(self._primary.upstreams[role], route.retry))
-        if route.kind is Kind.OPAQUE and route.changes_data and self._row.mirror:
+        if route.kind is Kind.OPAQUE:
+            self._note_opaque(route)
+
+    def _note_opaque(self, route: Route) -> None:
+        self._shadow.note_unanswerable(route.name, "no meaning in the model")
+        if route.changes_data and self._row.mirror:
             self._owe(f"{route.name} changed data in a way that cannot be mirrored")
 
     def _owe(self, why: str) -> None:
@@ -151,7 +156,7 @@ class Router:
         upstream = self._primary.upstreams[role]
         if not self._row.shadow or not self._sampler.take(number, self._top.shadow):
             return RelayTo(upstream, route.retry)
-        tap = SampleTap(self._shadow, route, self._mirror.position, self._config.shadow.reply_limit, self._clock)
+        tap = SampleTap(self._offer, route, self._mirror.position, self._config.shadow.reply_limit, self._clock)
         return RelayTo(upstream, route.retry, tap)
 
     def _held_write(self, exchange: Exchange, role: str, route: Route) -> None:
@@ -218,8 +223,21 @@ class Router:
             return self._refusal(request, route, error)
         self._sequence += 1
         if self._row.shadow and self._sampler.take(self._sequence, self._top.shadow):
-            self._shadow.offer(Sample(route, request, reply, self._clock.monotonic() - begun, since))
+            self._offer(Sample(route, request, reply, self._clock.monotonic() - begun, since))
         return reply
+
+    def _offer(self, sample: Sample) -> None:
+        """Off the path already: the reply has gone. Sorts out what a collection's own settings leave out."""
+        own = self._config.routing.collections
+        if own:
+            collection = self._frontend.collection(sample.request, self._catalog)
+            share = own[collection].shadow if collection in own else None
+            wanted = self._config.routing.shadow if share is None else share
+            if collection in self._catalog.excluded() or not self._sampler.take(
+                self._sequence, wanted / (self._top.shadow or 1.0)
+            ):
+                return
+        self._shadow.offer(sample)
 
     async def _canary_read(self, role: str, route: Route, number: int, request: Request) -> Reply | RelayTo:
         secondary = self._secondary()

@@ -11,7 +11,6 @@ from proxy.errors import ProxyError, Unavailable
 from proxy.mirror.mirror import Listing, Mirror, Ticket
 from proxy.ports import Clock, Frontend, Outcome, Reply, Request, Route
 from proxy.shadow.sample import Sample
-from proxy.shadow.shadow import Shadow
 
 Go: TypeAlias = Callable[[Reply | None], None]
 Spawn: TypeAlias = Callable[[Coroutine[Any, Any, None]], None]
@@ -91,9 +90,9 @@ class SampleTap:
 
     holds_reply = False
 
-    def __init__(self, shadow: Shadow, route: Route, since: int, limit: int, clock: Clock) -> None:
+    def __init__(self, offer: Callable[[Sample], None], route: Route, since: int, limit: int, clock: Clock) -> None:
         self.limit = limit
-        self._shadow = shadow
+        self._offer = offer
         self._route = route
         self._since = since
         self._clock = clock
@@ -112,7 +111,7 @@ class SampleTap:
 
     def done(self, reply: Reply | None) -> None:
         if self._request is not None and reply is not None:
-            self._shadow.offer(Sample(self._route, self._request, reply, self._took, self._since))
+            self._offer(Sample(self._route, self._request, reply, self._took, self._since))
 
     def failed(self, error: ProxyError, *, sent: bool) -> None:
         return

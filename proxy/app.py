@@ -1,0 +1,311 @@
+"""The composition root: settings become a running sidecar. The only module that knows every part.
+
+Owns: what is built from what, the order of starting and stopping. Not: anything that happens to a request.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import uvloop
+
+from proxy.backends.milvus.backend import MilvusBackend
+from proxy.backends.qdrant.backend import QdrantBackend
+from proxy.backfill.backfill import Backfill, BackfillSettings
+from proxy.clock import SystemClock
+from proxy.config import Config, Phase, SideConfig, load
+from proxy.control import http
+from proxy.control.operator import Operator, Standing
+from proxy.control.parts import Parts
+from proxy.control.reload import Reload, exclude
+from proxy.control.stages import Stages
+from proxy.door import Door
+from proxy.errors import ConfigError, ProxyError, Refused, Unavailable
+from proxy.frontends.milvus.frontend import MilvusFrontend
+from proxy.listening import ask_to_leave, check_free, drain, open_ports, stop_signal
+from proxy.mirror import parts as mirror_parts
+from proxy.mirror.journal import Journal
+from proxy.mirror.mirror import Mirror
+from proxy.model.place import Place
+from proxy.model.schema import Product
+from proxy.net.upstream import Upstream
+from proxy.ports import Backend, Catalog, Clock, Frontend, Roles
+from proxy.routing.change import Change
+from proxy.routing.phase import PHASES
+from proxy.routing.router import Router
+from proxy.routing.sides import Side, Sides
+from proxy.shadow.pair import Pair
+from proxy.shadow.shadow import Shadow
+from proxy.shadow.trial import Trials
+from proxy.store.catalog import StoredCatalog
+from proxy.store.checkpoints import Checkpoints
+from proxy.store.debts import Debts
+from proxy.store.ledger import Ledger
+from proxy.store.migration import Migration
+from proxy.store.samples import Samples
+from proxy.store.state_dir import Identity, StateDir
+from proxy.store.store import Store
+from proxy.tasks.tasks import Tasks
+from proxy.telemetry import logs, traces
+from proxy.verify.repair import Repair
+from proxy.verify.subject import Subject
+from proxy.verify.verify import Verify
+
+log = logging.getLogger(__name__)
+
+FRONTENDS: Final[Mapping[Product, Callable[[Clock], Frontend]]] = {Product.MILVUS: MilvusFrontend}
+BACKENDS: Final[Mapping[Product, Callable[[SideConfig, Catalog], Backend]]] = {
+    Product.MILVUS: MilvusBackend,
+    Product.QDRANT: QdrantBackend,
+}
+ROLES: Final[Mapping[Product, Mapping[str, str]]] = {
+    Product.MILVUS: {"grpc": "url"},
+}
+"""Product -> role of a listening port -> the key of the side's address behind it."""
+LEAVE: Final = 30.0
+"""Seconds beyond relay.drain that a takeover waits for the running sidecar to let go of the state."""
+
+
+def run(path: Path, *, takeover: bool) -> None:
+    """Blocks until SIGTERM or SIGINT. Raises ConfigError and other ProxyErrors where it cannot start."""
+    config = load(path)
+    logs.set_up(config.telemetry.log_level, config.telemetry.log_format)
+    uvloop.run(_serve(path, config, takeover))
+
+
+async def _serve(path: Path, config: Config, takeover: bool) -> None:
+    clock = SystemClock()
+    stop = stop_signal()
+    frontend = _frontend(config, clock)
+    door = Door()
+    async with AsyncExitStack() as stack:
+        if provider := traces.set_up(config.telemetry):
+            stack.callback(provider.shutdown)
+        state = StateDir(config.state, clock)
+        if not takeover:
+            check_free(config.listen)
+        # The ports first: at a takeover, connections that come from now on are ours, and wait at the door for the state.
+        listeners = await open_ports(config, door, frontend.max_body, stack)
+        if takeover:
+            ask_to_leave(config.state)
+        await state.acquire(Identity.of(config.source, config.target), wait=config.relay.drain + LEAVE if takeover else 0)
+        stack.push(lambda kind, *_: state.release() if kind is None else None)
+        async with _sidecar(path, config, frontend, state, clock) as parts:
+            door.open(parts.router)
+            log.info(
+                "ready", extra={"listen": dict(config.listen), "admin": config.admin.address, "phase": parts.migration.phase}
+            )
+            await stop.wait()
+            log.info("stopping")
+            await drain(listeners, config.relay.drain)
+
+
+# ---- parts ----
+
+
+def _frontend(config: Config, clock: Clock) -> Frontend:
+    product = config.source.product
+    if product not in FRONTENDS:
+        raise ConfigError("source.product", f"{product} cannot be a source yet; possible: {', '.join(FRONTENDS)}")
+    if unknown := config.listen.keys() - ROLES[product].keys():
+        raise ConfigError(f"listen.{min(unknown)}", f"{product} has the roles {', '.join(ROLES[product])}")
+    if config.target is not None and config.target.product not in BACKENDS:
+        raise ConfigError("target.product", f"{config.target.product} cannot be a target yet; possible: {', '.join(BACKENDS)}")
+    return FRONTENDS[product](clock)
+
+
+def _side(place: Place, side: SideConfig, catalog: Catalog, config: Config, stack: AsyncExitStack) -> Side:
+    backend = BACKENDS[side.product](side, catalog)
+    stack.push_async_callback(backend.close)
+    upstreams = {}
+    for role in config.listen if side.product is config.source.product else ():
+        key = ROLES[side.product][role]
+        url = getattr(side, key)
+        if url is None:
+            raise ConfigError(f"{place}.{key}", f"is needed for listen.{role}")
+        upstreams[role] = upstream = Upstream(f"{place} {role}", url, side.tls, config.relay)
+        stack.push_async_callback(upstream.close)
+    return Side(place, side.product, backend, upstreams)
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """What the state directory holds."""
+
+    catalog: StoredCatalog
+    debts: Debts
+    migration: Migration
+    ledger: Ledger
+    checkpoints: Checkpoints
+    samples: Samples
+
+    @classmethod
+    def open(cls, directory: StateDir, config: Config, clock: Clock, stack: AsyncExitStack) -> Stored:
+        store = Store(directory.database)
+        stack.callback(store.close)
+        return cls(
+            StoredCatalog(store),
+            Debts(store, clock),
+            Migration(store, clock, config.routing.phase),
+            Ledger(store, clock),
+            Checkpoints(store),
+            Samples(store, config.shadow.keep),
+        )
+
+
+def _parts(config: Config, frontend: Frontend, stored: Stored, sides: Sides, journal: Journal, clock: Clock) -> Parts:
+    primary = sides.at(stored.migration.primary)
+    # Without a target nothing is mirrored, so the second side is never asked.
+    secondary = sides.at(primary.place.other) if sides.target else sides.source
+    epoch, catalog = stored.migration.epoch, stored.catalog
+    roles = mirror_parts.Roles(primary.backend, secondary.backend, epoch)
+    mirror = Mirror(mirror_parts.Parts(journal, frontend, catalog, stored.debts, roles, config.mirror, clock))
+    trials = Trials(frontend, catalog, mirror, clock, config.verify.tolerance)
+    shadow = Shadow(trials, stored.samples, Pair(primary.backend, secondary.backend, epoch), config.shadow, clock)
+    router = Router(frontend, catalog, sides, mirror, shadow, stored.debts, clock, config)
+    return Parts(
+        catalog=catalog,
+        debts=stored.debts,
+        ledger=stored.ledger,
+        migration=stored.migration,
+        samples=stored.samples,
+        sides=sides,
+        mirror=mirror,
+        shadow=shadow,
+        router=router,
+        change=Change(router, mirror, shadow, stored.migration, sides, config.cutover, clock),
+        stages=Stages(stored.migration, router, mirror, catalog, stored.debts, sides),
+        tasks=_tasks(config, stored, sides, mirror, clock),
+    )
+
+
+def _tasks(config: Config, stored: Stored, sides: Sides, mirror: Mirror, clock: Clock) -> Tasks:
+    def roles() -> Roles:
+        primary = stored.migration.primary
+        return Roles(sides.at(primary).backend, sides.at(primary.other).backend, stored.migration.epoch)
+
+    catalog, checkpoints = stored.catalog, stored.checkpoints
+    copying = BackfillSettings(config.backfill, config.mirror.linger)
+    subject = Subject(roles, mirror, catalog, stored.ledger, config.verify, clock)
+    jobs = {
+        "backfill": Backfill(roles, mirror, catalog, checkpoints, copying, clock).run,
+        "verify": Verify(subject, stored.debts, checkpoints).run,
+        "repair": Repair(subject).run,
+    }
+    return Tasks(jobs, checkpoints, clock)
+
+
+# ---- starting ----
+
+
+@asynccontextmanager
+async def _sidecar(path: Path, config: Config, frontend: Frontend, state: StateDir, clock: Clock) -> AsyncIterator[Parts]:
+    async with AsyncExitStack() as stack:
+        stored = Stored.open(state, config, clock, stack)
+        source = _side(Place.SOURCE, config.source, stored.catalog, config, stack)
+        target = _side(Place.TARGET, config.target, stored.catalog, config, stack) if config.target else None
+        journal = Journal.open(state.path, config.journal)
+        stack.callback(journal.close)
+        journal.start()
+        parts = _parts(config, frontend, stored, Sides(source, target), journal, clock)
+        stack.push_async_callback(parts.router.close)
+        if target is None and stored.migration.phase is not Phase.PASSTHROUGH:
+            raise ConfigError("target", f"is needed: the migration in {state.path} is in phase {stored.migration.phase}")
+        standing = Standing(config)
+        operator = Operator(parts, standing)
+        runner = await http.serve(http.application(operator, config.admin), config.admin.address)
+        stack.push_async_callback(runner.cleanup)
+        if state.after_power_loss:
+            await _owe_all(stored, "the machine lost power: what was not on the disk yet is unknown")
+        await _reach(parts, config, clock)
+        if stored.migration.primary is Place.SOURCE:
+            await stored.catalog.discover(source.backend)
+        await exclude(stored.catalog, stored.debts, config)
+        await _prepare(parts, standing)
+        parts.router.enter(stored.migration.phase)
+        async with _background(parts, standing, operator, path, clock):
+            standing.started = True
+            yield parts
+
+
+@asynccontextmanager
+async def _background(parts: Parts, standing: Standing, operator: Operator, path: Path, clock: Clock) -> AsyncIterator[None]:
+    reload = Reload(path, standing, operator, parts.router, parts.catalog, parts.debts, clock)
+    async with asyncio.TaskGroup() as group:
+        running = [group.create_task(reload.run(), name="reload")]
+        if parts.sides.target is not None:
+            running += [
+                group.create_task(parts.mirror.run(), name="mirror"),
+                group.create_task(parts.shadow.run(), name="shadow"),
+                group.create_task(parts.tasks.run(), name="tasks"),
+                group.create_task(_prepare_later(parts, standing, clock), name="prepare"),
+            ]
+        try:
+            yield
+        finally:
+            for task in running:
+                task.cancel()
+
+
+async def _reach(parts: Parts, config: Config, clock: Clock) -> None:
+    """The primary must be there; the secondary may be away, but not be the wrong one."""
+    for side, sides in ((parts.sides.source, config.source), (parts.sides.target, config.target)):
+        if side is None or sides is None:
+            continue
+        try:
+            await _patiently(side.backend, config.relay.bridge if side.place is parts.migration.primary else 0.0, clock)
+        except Unavailable as error:
+            if side.place is parts.migration.primary:
+                raise ConfigError(f"{side.place}.url", str(error)) from error
+            log.warning("the secondary cannot be reached; the journal keeps what it misses", extra={"why": str(error)})
+        except Refused as error:
+            raise ConfigError(f"{side.place}", str(error)) from error
+
+
+async def _patiently(backend: Backend, seconds: float, clock: Clock) -> None:
+    deadline = clock.monotonic() + seconds
+    while True:
+        try:
+            await backend.ping()
+        except Unavailable:
+            if clock.monotonic() >= deadline:
+                raise
+            await clock.sleep(0.5)
+        else:
+            return
+
+
+async def _prepare(parts: Parts, standing: Standing) -> None:
+    """Makes the target's collections where the phase mirrors; a target that is away is prepared later."""
+    if not PHASES[parts.migration.phase].mirror or parts.migration.primary is not Place.SOURCE:
+        return
+    try:
+        await parts.stages.prepare()
+    except Unavailable as error:
+        standing.preparing = str(error)
+        parts.mirror.pause()
+    except Refused as error:
+        raise ConfigError("target", str(error)) from error
+
+
+async def _prepare_later(parts: Parts, standing: Standing, clock: Clock) -> None:
+    while standing.preparing:
+        await clock.sleep(1.0)
+        try:
+            await parts.stages.prepare()
+        except ProxyError as error:
+            standing.preparing = str(error)
+        else:
+            standing.preparing = ""
+            parts.mirror.resume()
+
+
+async def _owe_all(stored: Stored, why: str) -> None:
+    for name in stored.catalog.migrated():
+        await stored.debts.mark(name, why)
