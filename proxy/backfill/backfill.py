@@ -7,7 +7,7 @@ Owns: the walk over the collections and its checkpoint. Not: the rule that keeps
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Final
 
@@ -38,13 +38,13 @@ class BackfillSettings:
 
 @dataclass(frozen=True, slots=True)
 class _Run:
-    """What holds for one run. `total` in points."""
+    """What holds for one run."""
 
     roles: Roles
     reader: Reader
     writer: Writer
     progress: Progress
-    total: int
+    patient: Patience
 
 
 class Backfill:
@@ -75,24 +75,22 @@ class Backfill:
         reader = Reader(roles.primary, self._mirror, self._settings.config, self._clock, progress)
         writer = Writer(roles.secondary, self._mirror, reader, self._settings.linger, self._clock, progress)
         stopped = await load(self._checkpoints, TASK)
+        names = tuple(map(self._catalog.resolve, collections)) or self._catalog.migrated()
+        walk = stopped if stopped and stopped.continues(collections, roles.epoch) else Walk(roles.epoch, collections, names)
+        run = _Run(roles, reader, writer, progress, Patience(self._clock, progress.stalled))
+        walk = await self._prepare(run, walk)
         if stopped is not None:
-            await writer.settle(load_keys(stopped.collection, stopped.claims), "the backfill was killed while it wrote it")
-        walk = stopped if stopped and stopped.continues(collections, roles.epoch) else self._start(collections, roles.epoch)
-        run = _Run(roles, reader, writer, progress, await self._prepare(roles, walk, progress))
+            await writer.settle(load_keys(stopped.collection, stopped.claims), "the backfill was stopped while it wrote it")
         while walk.ahead:
             walk = await self._collection(run, walk if walk.collection else self._begin(walk))
         await self._checkpoints.drop(TASK)
 
-    def _start(self, collections: tuple[str, ...], epoch: int) -> Walk:
-        return Walk(epoch, collections, tuple(map(self._catalog.resolve, collections)) or self._catalog.migrated())
-
-    async def _prepare(self, roles: Roles, walk: Walk, progress: Progress) -> int:
-        """Makes what is missing on the secondary; the points that the whole walk has to copy."""
-        try_hard = Patience(self._clock, progress.stalled)
+    async def _prepare(self, run: _Run, walk: Walk) -> Walk:
+        """Makes what is missing on the secondary, and counts what there is to copy."""
         there = [name for name in walk.ahead if name in self._catalog.collections()]
-        await try_hard(create_collections, roles.secondary, self._catalog, there)
-        counts = [await try_hard(roles.primary.count, Count(name)) for name in there]
-        return walk.done - walk.points + sum(counts)
+        await run.patient(create_collections, run.roles.secondary, self._catalog, there)
+        counts = [await run.patient(run.roles.primary.count, Count(name)) for name in there]
+        return replace(walk, total=walk.total or sum(counts))
 
     def _begin(self, walk: Walk) -> Walk:
         name = walk.remaining[0]
@@ -104,7 +102,7 @@ class Backfill:
             await self._keep(run, walk)
             walk = (await self._stretch(run, walk)).turn()
         if walk.collection in self._catalog.collections():
-            await Patience(self._clock, run.progress.stalled)(run.roles.secondary.quiesce, walk.collection)
+            await run.patient(run.roles.secondary.quiesce, walk.collection)
         walk = walk.leave()
         await self._keep(run, walk)
         return walk
@@ -115,10 +113,10 @@ class Backfill:
         try:
             return await pipeline.run(run.reader.pages(scan))
         except Refused:
-            if await Patience(self._clock, run.progress.stalled)(exists, run.roles.primary, walk):
+            if await run.patient(exists, run.roles.primary, walk):
                 raise
             return pipeline.walk.unclaimed()  # dropped by the application while it was copied
 
     async def _keep(self, run: _Run, walk: Walk) -> None:
         await save(self._checkpoints, TASK, walk)
-        run.progress.report(walk.done, run.total)
+        run.progress.report(walk.done, walk.total)

@@ -32,13 +32,14 @@ class Walk:
     """`asked`: the collections that the operator named. `collection` is "" between two; `stretches` are what is left of it,
     the first being walked behind the key `after`.
 
-    `points`: walked in this collection, `done`: in all. `claims`: keys whose writes may be on their way to the secondary.
-    `debts_since`: number of the last debt when this collection was begun.
+    `points`: of this collection's primary walked so far; `done` and `total`: of the whole walk. `claims`: keys whose writes
+    may be on their way to the secondary. `debts_since`: number of the last debt when this collection was begun.
     """
 
     epoch: int
     asked: tuple[str, ...]
     remaining: tuple[str, ...]
+    total: int = 0
     collection: str = ""
     stretches: tuple[Stretch, ...] = ()
     after: str | None = None
@@ -67,7 +68,8 @@ class Walk:
         return replace(begun, after=None, points=0, debts_since=debts_since)
 
     def advance(self, to: Key, points: int) -> Walk:
-        return replace(self, after=dump_key(to), points=self.points + points, done=self.done + points)
+        compared = points if self.stretches[0].on_primary else 0
+        return replace(self, after=dump_key(to), points=self.points + compared, done=self.done + points)
 
     def unclaimed(self) -> Walk:
         return replace(self, claims=())

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Mapping
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from proxy.errors import AlreadyExists, Broken, NotFound, ProxyError, Refused, Unavailable
@@ -20,6 +20,14 @@ from proxy.tasks.task import ACTIVE, Job, Task, TaskState, TaskStatus
 log = logging.getLogger(__name__)
 
 
+@dataclass(frozen=True, slots=True)
+class _Running:
+    """`work` is the job, `whole` is its owner, which keeps how it ended."""
+
+    work: asyncio.Future[tuple[BaseException | None]]
+    whole: asyncio.Task[None]
+
+
 class Tasks:
     """`run` owns every task; the others may be called while it runs. One running task of a name."""
 
@@ -28,7 +36,7 @@ class Tasks:
         self._checkpoints = checkpoints
         self._clock = clock
         self._group: asyncio.TaskGroup | None = None
-        self._running: dict[str, asyncio.Task[None]] = {}
+        self._running: dict[str, _Running] = {}
         self._unwanted: set[str] = set()
 
     def statuses(self) -> tuple[TaskStatus, ...]:
@@ -66,13 +74,13 @@ class Tasks:
         if name not in self._running:
             raise Refused(f"the task {name} is {task.status.state}, so there is nothing to cancel")
         self._unwanted.add(name)
-        self._running[name].cancel()
+        self._running[name].work.cancel()
         return await self.wait(name)
 
     async def wait(self, name: str) -> TaskStatus:
         """Returns when it is neither running nor paused."""
         if name in self._running:
-            await asyncio.wait({self._running[name]})
+            await asyncio.wait({self._running[name].whole})
         return self.status(name)
 
     # ---- inside ----
@@ -103,13 +111,15 @@ class Tasks:
         if self._group is None:
             raise Broken("a task was started before the tasks run")
         name = task.status.name
-        self._running[name] = self._group.create_task(self._perform(task), name=f"task.{name}")
+        # A job's failure is its status, not the end of the other tasks.
+        work = asyncio.gather(task.job(task.status.collections, task), return_exceptions=True)
+        whole = self._group.create_task(self._see_to_its_end(task, work), name=f"task.{name}")
+        self._running[name] = _Running(work, whole)
 
-    async def _perform(self, task: Task) -> None:
+    async def _see_to_its_end(self, task: Task, work: asyncio.Future[tuple[BaseException | None]]) -> None:
         name = task.status.name
         try:
-            # A job's failure is its status, not the end of the other tasks.
-            [outcome] = await asyncio.gather(task.job(task.status.collections, task), return_exceptions=True)
+            [outcome] = await work
         except asyncio.CancelledError as stop:
             if name not in self._unwanted:
                 raise

@@ -10,13 +10,13 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Final
 
 from proxy.compare.points import Reason, difference
-from proxy.config import VerifyConfig
 from proxy.model.feature import Feature, Support
 from proxy.model.operation import Consistency, Fetch
 from proxy.model.point import Key, Point
 from proxy.model.schema import Schema
 from proxy.patience import Patience
-from proxy.ports import Backend, Clock, LiveWrites, Progress, Roles, Touched
+from proxy.ports import Backend, Progress, Roles, Touched
+from proxy.verify.subject import Subject
 
 SLICE: Final = 64
 """Points compared before the loop serves clients again."""
@@ -27,12 +27,12 @@ RECHECKS: Final = 5
 class Comparison:
     """For one run over the roles of that time."""
 
-    def __init__(self, roles: Roles, mirror: LiveWrites, config: VerifyConfig, clock: Clock, progress: Progress) -> None:
+    def __init__(self, subject: Subject, roles: Roles, progress: Progress) -> None:
         self._roles = roles
-        self._mirror = mirror
-        self._config = config
-        self._clock = clock
-        self._patient = Patience(clock, progress.stalled)
+        self._mirror = subject.mirror
+        self._config = subject.config
+        self._clock = subject.clock
+        self._patient = Patience(subject.clock, progress.stalled)
         sides = (roles.primary, roles.secondary)
         self._exact_length = all(side.features[Feature.EXACT_VECTOR_LENGTH] is not Support.ABSENT for side in sides)
 

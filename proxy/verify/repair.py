@@ -5,47 +5,29 @@ Not: finding divergences (verify.py), settling (mirror). A repaired collection i
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
-from proxy.config import VerifyConfig
-from proxy.ports import Clock, LiveWrites, Progress, Roles
-from proxy.store.catalog import StoredCatalog
-from proxy.store.ledger import Ledger
+from proxy.ports import Progress
 from proxy.verify.comparison import Comparison
 from proxy.verify.review import known, look_again
+from proxy.verify.subject import Subject
 
 
 class Repair:
     """The ledger is its checkpoint: what is mended has left it."""
 
-    def __init__(
-        self,
-        roles: Callable[[], Roles],
-        mirror: LiveWrites,
-        catalog: StoredCatalog,
-        ledger: Ledger,
-        config: VerifyConfig,
-        clock: Clock,
-    ) -> None:
-        self._roles = roles
-        self._mirror = mirror
-        self._catalog = catalog
-        self._ledger = ledger
-        self._config = config
-        self._clock = clock
+    def __init__(self, subject: Subject) -> None:
+        self._subject = subject
 
     async def run(self, collections: tuple[str, ...], progress: Progress) -> None:
-        """A task's job: () for every collection in the ledger. What cannot be mended stays there with its reason."""
-        names = tuple(map(self._catalog.resolve, collections)) or tuple(self._ledger.counts())
-        comparison = Comparison(self._roles(), self._mirror, self._config, self._clock, progress)
-        done, total = 0, sum(map(self._ledger.count, names))
+        """A task's job: () for every migrated collection. What cannot be mended stays in the ledger with its reason."""
+        subject = self._subject
+        names = subject.collections(collections)
+        comparison = Comparison(subject, subject.roles(), progress)
+        done, total = 0, sum(map(subject.ledger.count, names))
+        progress.report(done, total)
         for name in names:
-            if name not in self._catalog.collections():
-                await self._ledger.forget(name)
-                continue
-            async for keys in known(self._ledger, name, self._config.page):
+            async for keys in known(subject.ledger, name, subject.config.page):
                 await progress.turn()
-                self._mirror.mark_dirty(keys, "repair")
-                await look_again(comparison, self._ledger, self._catalog.schema(name), keys)
+                subject.mirror.mark_dirty(keys, "repair")
+                await look_again(comparison, subject.ledger, subject.catalog.schema(name), keys)
                 done += len(keys)
                 progress.report(done, total)

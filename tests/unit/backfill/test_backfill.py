@@ -275,7 +275,7 @@ async def test_a_resumed_backfill_goes_on_behind_its_checkpoint_and_settles_what
     rig = Rig(catalog, pair(catalog), checkpoints)
     await rig.fill(12)
     await create(rig.mirror.secondary, catalog)
-    begun = Walk(1, (), ("c",)).begin([Stretch()]).advance(Key("c", None, 7), 8)
+    begun = Walk(1, (), ("c",), 24).begin([Stretch()]).advance(Key("c", None, 7), 8)
     await save(checkpoints, TASK, replace(begun, done=20, claims=("[null,8]", "[null,99]")))
     await rig.run()
     assert [n for n in range(12) if Key("c", None, n) in contents(rig.mirror.secondary, "c")] == [8, 9, 10, 11]
