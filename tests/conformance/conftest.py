@@ -35,7 +35,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if unspoken:
         config.hook.pytest_deselected(items=unspoken)
         items[:] = [item for item in items if item not in unspoken]
-    for item in ours:
+    for item in filter(pytest_asyncio.is_async_test, ours):
         # channels live in one event loop, and servers outlive a case
         item.add_marker(pytest.mark.asyncio(loop_scope="session"), append=False)
     _apply_gaps(ours)
