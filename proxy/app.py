@@ -212,7 +212,6 @@ async def _sidecar(path: Path, config: Config, frontend: Frontend, state: StateD
         target = _side(Place.TARGET, config.target, stored.catalog, config, stack) if config.target else None
         journal = Journal.open(state.path, config.journal)
         stack.callback(journal.close)
-        journal.start()
         parts = _parts(config, frontend, stored, Sides(source, target), journal, clock)
         stack.push_async_callback(parts.router.close)
         if target is None and stored.migration.phase is not Phase.PASSTHROUGH:
