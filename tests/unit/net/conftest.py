@@ -1,0 +1,137 @@
+"""A relay between a test's client and a test's upstream, on free ports."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
+
+import pytest
+import uvloop
+
+from proxy.config import ListenTls, RelayConfig, TlsConfig
+from proxy.net.limits import Budget
+from proxy.net.listener import Listener, listen
+from proxy.net.upstream import Upstream
+from proxy.ports import Exchange, RelayTo, Reply, Request, Retry, Tap
+
+
+def pytest_asyncio_loop_factories() -> dict[str, Callable[[], asyncio.AbstractEventLoop]]:
+    return {"uvloop": uvloop.new_event_loop}
+
+
+class Everything:
+    """Relays all; `to` may be exchanged by a test, `act` replaces the relaying."""
+
+    def __init__(self, upstream: Upstream) -> None:
+        self.upstream = upstream
+        self.to = RelayTo(upstream)
+        self.act: Callable[[Exchange], None] | None = None
+        self.begun: list[Exchange] = []
+
+    def begin(self, exchange: Exchange, role: str) -> None:
+        self.begun.append(exchange)
+        if self.act is not None:
+            self.act(exchange)
+        else:
+            exchange.relay(self.to)
+
+    def watch(self, tap: Tap, retry: Retry = Retry.NEVER) -> None:
+        self.to = RelayTo(self.upstream, retry, tap)
+
+
+class Proxy:
+    def __init__(self, listener: Listener, handler: Everything) -> None:
+        self.listener = listener
+        self.handler = handler
+        self.host, _, port = listener.address.rpartition(":")
+        self.port = int(port)
+
+    @property
+    def address(self) -> str:
+        return self.listener.address
+
+    @property
+    def upstream(self) -> Upstream:
+        return self.handler.upstream
+
+
+Start = Callable[..., Awaitable[Proxy]]
+
+
+@pytest.fixture
+async def start() -> AsyncIterator[Start]:
+    running: list[Proxy] = []
+
+    async def start(
+        url: str,
+        *,
+        address: str = "127.0.0.1:0",
+        tls: TlsConfig | None = None,
+        listen_tls: ListenTls | None = None,
+        max_body: int = 2**20,
+        budget: Budget | None = None,
+        **settings: Any,
+    ) -> Proxy:
+        relay = RelayConfig(**settings)
+        handler = Everything(Upstream("source", url, tls or TlsConfig(), relay))
+        proxy = Proxy(await listen(address, "any", handler, relay, listen_tls, max_body, budget=budget), handler)
+        running.append(proxy)
+        return proxy
+
+    yield start
+    for proxy in running:
+        await proxy.listener.close()
+        await proxy.upstream.close()
+
+
+class Notes:
+    """A tap that writes down its calls, and holds back where told to."""
+
+    def __init__(self, *, limit: int = 2**20, hold_request: bool = False, hold_reply: bool = False) -> None:
+        self.limit = limit
+        self.holds_reply = hold_reply
+        self.hold_request = hold_request
+        self.calls: list[str] = []
+        self.seen_request: Request | None = None
+        self.seen_reply: Reply | None = None
+        self.sent: bool | None = None
+        self.go_request: Callable[[Reply | None], None] | None = None
+        self.go_reply: Callable[[Reply | None], None] | None = None
+        self.changed = asyncio.Event()
+
+    def request(self, request: Request | None, go: Callable[[Reply | None], None]) -> None:
+        self._note("request")
+        self.seen_request = request
+        self.go_request = go
+        if not self.hold_request:
+            go(None)
+
+    def reply(self, reply: Reply | None, go: Callable[[Reply | None], None]) -> None:
+        self._note("reply")
+        self.seen_reply = reply
+        self.go_reply = go
+        if not self.holds_reply:
+            go(None)
+
+    def done(self, reply: Reply | None) -> None:
+        self._note("done")
+
+    def failed(self, error: Exception, *, sent: bool) -> None:
+        self._note("failed")
+        self.sent = sent
+
+    def _note(self, call: str) -> None:
+        self.calls.append(call)
+        self.changed.set()
+
+    async def until(self, call: str) -> None:
+        async with asyncio.timeout(5):
+            while call not in self.calls:
+                self.changed.clear()
+                await self.changed.wait()
+
+
+@pytest.fixture
+def notes() -> type[Notes]:
+    return Notes

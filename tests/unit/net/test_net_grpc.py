@@ -1,0 +1,180 @@
+"""The official gRPC client and server on both sides of the relay."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import grpc
+import grpc.aio
+import pytest
+
+BIG = 3 * 2**20 + 17
+CANCELLED: list[str] = []
+
+
+async def echo(request: bytes, context: grpc.aio.ServicerContext) -> bytes:
+    metadata = dict(context.invocation_metadata() or ())
+    await context.send_initial_metadata((("x-seen", str(metadata.get("x-sent"))),))
+    context.set_trailing_metadata((("x-last", "trailer"),))
+    return request
+
+
+async def refuse(request: bytes, context: grpc.aio.ServicerContext) -> bytes:
+    await context.abort(grpc.StatusCode.NOT_FOUND, "nothing – here")
+
+
+async def sleep(request: bytes, context: grpc.aio.ServicerContext) -> bytes:
+    try:
+        await asyncio.sleep(30)
+    except asyncio.CancelledError:
+        CANCELLED.append("sleep")
+        raise
+    return request
+
+
+async def remaining(request: bytes, context: grpc.aio.ServicerContext) -> bytes:
+    return b"%d" % round(context.time_remaining() or -1)
+
+
+async def count(request: bytes, context: grpc.aio.ServicerContext) -> AsyncIterator[bytes]:
+    for number in range(int(request)):
+        yield b"%d" % number
+
+
+async def total(requests: AsyncIterator[bytes], context: grpc.aio.ServicerContext) -> bytes:
+    return b"%d" % sum([len(request) async for request in requests])
+
+
+async def talk(requests: AsyncIterator[bytes], context: grpc.aio.ServicerContext) -> AsyncIterator[bytes]:
+    async for request in requests:
+        yield request * 2
+
+
+METHODS = {
+    "/t/echo": grpc.unary_unary_rpc_method_handler(echo),
+    "/t/refuse": grpc.unary_unary_rpc_method_handler(refuse),
+    "/t/sleep": grpc.unary_unary_rpc_method_handler(sleep),
+    "/t/remaining": grpc.unary_unary_rpc_method_handler(remaining),
+    "/t/count": grpc.unary_stream_rpc_method_handler(count),
+    "/t/total": grpc.stream_unary_rpc_method_handler(total),
+    "/t/talk": grpc.stream_stream_rpc_method_handler(talk),
+}
+
+
+class Service(grpc.GenericRpcHandler):
+    def service(self, details: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler | None:
+        return METHODS.get(details.method)
+
+
+UNLIMITED = [("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1)]
+
+
+@pytest.fixture
+async def server() -> AsyncIterator[str]:
+    server = grpc.aio.server(options=UNLIMITED)
+    server.add_generic_rpc_handlers((Service(),))
+    port = server.add_insecure_port("127.0.0.1:0")
+    await server.start()
+    yield f"http://127.0.0.1:{port}"
+    await server.stop(None)
+
+
+@pytest.fixture
+async def proxy(server, start):
+    return await start(server)
+
+
+@pytest.fixture
+async def channel(proxy) -> AsyncIterator[grpc.aio.Channel]:
+    async with grpc.aio.insecure_channel(proxy.address, options=UNLIMITED) as channel:
+        yield channel
+
+
+async def test_a_call_with_its_metadata_comes_back(channel):
+    call = channel.unary_unary("/t/echo")(b"hello", metadata=(("x-sent", "yes"), ("x-bin", b"\0\1\2")))
+    assert await call == b"hello"
+    assert ("x-seen", "yes") in list(await call.initial_metadata())
+    assert ("x-last", "trailer") in list(await call.trailing_metadata())
+
+
+async def test_an_empty_message_comes_back(channel):
+    assert await channel.unary_unary("/t/echo")(b"") == b""
+
+
+async def test_big_messages_pass_both_ways(channel):
+    body = bytes(range(256)) * (BIG // 256)
+    assert await channel.unary_unary("/t/echo")(body) == body
+
+
+async def test_many_calls_at_once_share_a_connection(channel, proxy):
+    bodies = [b"%d" % number * 1000 for number in range(300)]
+    assert await asyncio.gather(*[channel.unary_unary("/t/echo")(body) for body in bodies]) == bodies
+    assert proxy.listener.stats().connections == 1
+
+
+async def test_compressed_messages_pass(channel):
+    call = channel.unary_unary("/t/echo")(b"z" * 10_000, compression=grpc.Compression.Gzip)
+    assert await call == b"z" * 10_000
+
+
+async def test_an_error_without_a_message_passes(channel):
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await channel.unary_unary("/t/refuse")(b"")
+    assert caught.value.code() is grpc.StatusCode.NOT_FOUND
+    assert caught.value.details() == "nothing – here"
+
+
+async def test_an_unknown_method_is_refused_by_the_upstream(channel):
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await channel.unary_unary("/t/missing")(b"")
+    assert caught.value.code() is grpc.StatusCode.UNIMPLEMENTED
+
+
+async def test_replies_can_stream(channel):
+    assert [int(part) async for part in channel.unary_stream("/t/count")(b"500")] == list(range(500))
+
+
+async def test_requests_can_stream(channel):
+    async def requests():
+        for _ in range(200):
+            yield b"x" * 5000
+
+    assert await channel.stream_unary("/t/total")(requests()) == b"1000000"
+
+
+async def test_both_can_stream_in_turn(channel):
+    call = channel.stream_stream("/t/talk")()
+    for word in (b"a", b"bc", b"d" * 100_000):
+        await call.write(word)
+        assert await call.read() == word * 2
+    await call.done_writing()
+    assert await call.read() is grpc.aio.EOF
+
+
+async def test_the_deadline_reaches_the_upstream(channel):
+    assert 15 < int(await channel.unary_unary("/t/remaining")(b"", timeout=20)) <= 21
+
+
+async def test_a_passed_deadline_cancels_the_upstream(channel):
+    CANCELLED.clear()
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await channel.unary_unary("/t/sleep")(b"", timeout=0.2)
+    assert caught.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
+    await _until(lambda: CANCELLED == ["sleep"])
+
+
+async def test_a_cancelled_call_is_cancelled_upstream(channel, proxy):
+    CANCELLED.clear()
+    call = channel.unary_unary("/t/sleep")(b"")
+    await _until(lambda: len(proxy.handler.begun) == 1)
+    await asyncio.sleep(0.1)
+    call.cancel()
+    await _until(lambda: CANCELLED == ["sleep"])
+    assert await channel.unary_unary("/t/echo")(b"still") == b"still"
+
+
+async def _until(true) -> None:
+    async with asyncio.timeout(5):
+        while not true():
+            await asyncio.sleep(0.01)
