@@ -308,7 +308,7 @@ class Roles:
 
 
 class Touched(Protocol):
-    """Keys that live writes may have changed. `all`: it cannot tell, so take every key for touched."""
+    """Keys that live writes may have changed. `all`: it cannot be told, so any key may have been."""
 
     @property
     def keys(self) -> AbstractSet[Key]: ...
@@ -327,8 +327,11 @@ class LiveWrites(Protocol):
     async def known_until(self, position: int) -> None:
         """Returns when every write up to `position` has its outcome and its keys are known."""
 
-    def touched(self, collection: str, since: int) -> Touched:
-        """By writes behind `since`, by writes in flight, or dirty; a key that is only parked is not among them."""
+    def touched(self, collection: str, since: int, until: int) -> Touched:
+        """By writes that were under way at `since` or began after it, up to `until`, or dirty; parked ones aside.
+
+        Await `known_until(until)` first: of a write still under way the keys may not be known.
+        """
 
     def mark_dirty(self, keys: Iterable[Key], why: str, *, after: float = 0.0) -> None:
         """Have them settled, durably, `after` seconds from now."""

@@ -1,7 +1,7 @@
 """Writes pages to the secondary beside live writes, so that nothing newer is overwritten for good.
 
-Owns: the window rule. For a page that was read when every write up to L was known: drop what writes behind L touched, at the
-last moment; what is touched while our own write is on its way is settled afterwards, because ours may land last. A write that
+Owns: the window rule. Of a page that was read when every write up to L was known, what later writes touched is dropped at the
+last moment. What is touched while our own write is on its way is settled afterwards, because ours may land last. A write that
 was given up may land even later, so its keys are settled once more after the longest time it can linger.
 `prototypes/mirror_simulation.py` shows what each part of the rule is for.
 """
@@ -17,7 +17,7 @@ from proxy.backfill.reader import Batch, Reader
 from proxy.errors import Refused, Uncertain
 from proxy.model.point import Key, Point
 from proxy.patience import Patience
-from proxy.ports import Backend, Clock, LiveWrites, Progress
+from proxy.ports import Backend, Clock, LiveWrites, Progress, Touched
 
 log = logging.getLogger(__name__)
 
@@ -49,8 +49,9 @@ class Writer:
     async def settle(self, keys: Collection[Key], why: str) -> None:
         """Writes of these keys may still land: has them settled now, and once more when none can land any longer."""
         if keys:
-            self._abandon(keys, why)
+            self._mirror.mark_dirty(keys, why)
             await self._mirror.settled(keys)
+            self._mirror.mark_dirty(keys, why, after=self._linger)
 
     async def _attempt(self, batch: Batch) -> None:
         points, since = await self._untouched(batch)
@@ -71,19 +72,27 @@ class Writer:
     async def _untouched(self, batch: Batch) -> tuple[list[Point], int]:
         """And the journal's position up to which that holds."""
         pause = REREAD_PAUSE
-        while (touched := self._mirror.touched(batch.last.collection, batch.position)).all:
+        touched, until = await self._touched(batch.last.collection, batch.position)
+        while touched.all:
             await self._clock.sleep(pause)
             pause = min(2 * pause, LONGEST_REREAD_PAUSE)
             batch = await self._reader.again(batch)
-        return [point for point in batch.points if point.key not in touched.keys], self._mirror.position
+            touched, until = await self._touched(batch.last.collection, batch.position)
+        return [point for point in batch.points if point.key not in touched.keys], until
 
     async def _settle_overtaken(self, keys: Collection[Key], since: int) -> None:
-        touched = self._mirror.touched(next(iter(keys)).collection, since)
+        touched, _ = await self._touched(next(iter(keys)).collection, since)
         overtaken = keys if touched.all else [key for key in keys if key in touched.keys]
         if overtaken:
             self._mirror.mark_dirty(overtaken, "written while the backfill wrote it")
             # Until then the checkpoint claims the page: a kill between here and the mark's commit must not lose it.
             await self._mirror.settled(overtaken)
+
+    async def _touched(self, collection: str, since: int) -> tuple[Touched, int]:
+        """By writes up to now; and the position of now."""
+        now = self._mirror.position
+        await self._mirror.known_until(now)
+        return self._mirror.touched(collection, since, now), now
 
     async def _leave_to_mirror(self, keys: Collection[Key], error: Refused) -> None:
         self._refused += 1

@@ -69,7 +69,9 @@ class Comparison:
         await self._clock.sleep(self._config.recheck_delay)
         ours = await self._fetch(self._roles.primary, schema.collection, keys)
         theirs = await self._fetch(self._roles.secondary, schema.collection, keys)
-        touched = self._mirror.touched(schema.collection, position)
+        now = self._mirror.position
+        await self._mirror.known_until(now)
+        touched = self._mirror.touched(schema.collection, position, now)
         return await self._compare(schema, ours, theirs), touched
 
     async def _fetch(self, side: Backend, collection: str, keys: Sequence[Key]) -> dict[Key, Point]:

@@ -143,7 +143,8 @@ SETTLERS = 4
 class Written:
     key: Key
     seq: int
-    ended: bool = False
+    ended: int | None = None
+    """The position when it ended."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,16 +175,17 @@ class FakeMirror:
         self.log.append(written)
         await (self.primary.remove([key]) if point is None else self.primary.put([point]))
         self._soil(key)
-        written.ended = True
+        written.ended = self.position
 
     async def known_until(self, position: int) -> None:
-        await _until(lambda: all(written.ended for written in self.log if written.seq <= position))
+        await _until(lambda: all(written.ended is not None for written in self.log if written.seq <= position))
 
-    def touched(self, collection: str, since: int) -> Touched:
+    def touched(self, collection: str, since: int, until: int) -> Touched:
         self.blind -= 1
-        if self.blind >= 0:
+        here = [written for written in self.log if written.seq <= until]
+        if self.blind >= 0 or any(written.ended is None for written in here):
             return Touched(frozenset(), all=True)
-        keys = {written.key for written in self.log if written.seq > since or not written.ended}
+        keys = {written.key for written in here if written.seq > since or written.ended > since}
         return Touched(frozenset(keys | self.dirty.keys()))
 
     def mark_dirty(self, keys: Iterable[Key], why: str, *, after: float = 0.0) -> None:

@@ -46,7 +46,9 @@ ROUTES: Mapping[bytes, Route] = {
 
 
 def request(path: str, collection: str, **fields: Any) -> Request:
-    return Request(b"POST", f"/{path}".encode(), ((b"authorization", b"secret"),), json.dumps({"c": collection, **fields}).encode())
+    return Request(
+        b"POST", f"/{path}".encode(), ((b"authorization", b"secret"),), json.dumps({"c": collection, **fields}).encode()
+    )
 
 
 def put(collection: str, *pairs: tuple[int, float], path: str = "put") -> Request:
@@ -116,7 +118,9 @@ def _put_auto(collection: str, body: dict[str, Any], reply: Reply | None) -> Wri
     if reply is None:
         return Opaque(collection, "its ids are in the reply")
     ids = json.loads(reply.body)
-    return Put(collection, _points(collection, [[number, value] for number, (_, value) in zip(ids, body["points"], strict=True)]))
+    return Put(
+        collection, _points(collection, [[number, value] for number, (_, value) in zip(ids, body["points"], strict=True)])
+    )
 
 
 def _remove_where(collection: str, body: dict[str, Any], reply: Reply | None) -> Write:
