@@ -142,7 +142,7 @@ class Applier:
 
     async def _apply_batch(self, name: str, lane: deque[Entry]) -> int:
         plan = Plan()
-        batch = await self._gather(name, lane, plan)
+        batch = self._gather(name, lane, plan)
         self._dirty.mark(plan.marks)
         self._dirty.claim(plan.state)
         try:
@@ -156,7 +156,7 @@ class Applier:
         await self._parts.journal.written(removal)
         return len(batch)
 
-    async def _gather(self, name: str, lane: deque[Entry], plan: Plan) -> list[Entry]:
+    def _gather(self, name: str, lane: deque[Entry], plan: Plan) -> list[Entry]:
         """Takes what fits into one batch. Whatever it adds to the plan must be marked or claimed before the next await."""
         batch: list[Entry] = []
         points = 0
@@ -164,14 +164,8 @@ class Applier:
             entry = lane[0]
             if entry.route.kind is Kind.SCHEMA:
                 break
-            write = self._data_write(entry)
-            if (rival := self._planner.must_wait(entry, write)) is not None:
-                if batch:
-                    break
-                await self.moved.until(lambda rival=rival: rival.outcome is not None)  # type: ignore[misc]
-                continue
             batch.append(lane.popleft())
-            points += self._plan(name, plan, entry, write)
+            points += self._plan(name, plan, entry, self._data_write(entry))
         return batch
 
     def _data_write(self, entry: Entry) -> DataWrite:
@@ -263,5 +257,7 @@ class Applier:
             due, entry = self._lingering[0]
             await self._parts.clock.sleep(max(due - self._parts.clock.monotonic(), 0.0))
             self._lingering.popleft()
-            self._window.end(entry)
-            self._backlog.again(entry)
+            self._window.close(entry)
+            assert entry.horizon is not None
+            entry.places += (self._parts.journal.move(entry.seq, entry.horizon),)
+            self._backlog.add(entry)

@@ -37,6 +37,7 @@ class Backlog:
             self._window.spill(entry)
         else:
             self._cursor = entry.ended
+            self._window.place(entry)
             self._hold(entry)
         self._pulse.ring()
 
@@ -52,11 +53,6 @@ class Backlog:
         """Its request is needed no more."""
         if self._held.pop(entry.seq, None) is not None:
             self._held_bytes -= entry.size
-
-    def again(self, entry: Entry) -> None:
-        """Gives out once more an entry that had lingered."""
-        self._ready.append(entry)
-        self._pulse.ring()
 
     async def take(self) -> Entry:
         while not self._ready:
@@ -80,8 +76,12 @@ class Backlog:
         request = stored.intent.request
         entry = Entry.read_back(stored, self._frontend.route(request.method, request.path, stored.intent.role))
         self._cursor = stored.ended
-        self._window.add(entry)
+        self._window.restore(entry)
         self._hold(entry)
+
+    def is_past(self, ended: int) -> bool:
+        """All up to that place in the order of outcomes are on the secondary, dirty, or lingering."""
+        return self._cursor >= ended and all(entry.ended > ended for entry in self._held.values())
 
     def oldest(self) -> float | None:
         """When the oldest of those in memory came, in seconds since the epoch."""

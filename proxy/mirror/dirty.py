@@ -146,7 +146,8 @@ class DirtyKeys:
         later = {
             replace(key, collection=to): "its collection was renamed" for key in self._later if key.collection == collection
         }
-        self.mark({replace(key, collection=to): "its collection was renamed" for key in self.of(collection)})
+        keys = self.of(collection) | {key for key in self._parked if key.collection == collection}
+        self.mark({replace(key, collection=to): "its collection was renamed" for key in keys})
         if later:
             self.mark_later(
                 later, max(self._later[replace(key, collection=collection)][0] for key in later) - self._clock.monotonic()
@@ -208,8 +209,8 @@ class DirtyKeys:
         return key in self._taken or key in self._waiting.get(key.collection, ())
 
     def of(self, collection: str) -> set[Key]:
-        """Every key there that is not known to be equal, parked ones too."""
-        others = itertools.chain(self._taken, self._later, self._parked)
+        """Parked keys aside."""
+        others = itertools.chain(self._taken, self._later)
         return {*self._waiting.get(collection, ()), *(key for key in others if key.collection == collection)}
 
     def full(self, collection: str) -> bool:

@@ -39,23 +39,22 @@ ANYTHING: Final = Scope(None, None)
 
 
 class Entry:
-    """`lowest`: no write before this number was under way together with it. `floor`: whatever ended while a lower number was
-    the last one given out, ended before this one began (before its listing, for a write by filter). `horizon`: the last
-    number given out when it ended; None while it may still land on the primary.
+    """`floor`: whatever ended while a lower number was the last one given out, ended before this one began (before its
+    listing, for a write by filter). `horizon`: the last number given out when it ended; None while it may still land on the
+    primary. `places` in the order of outcomes: one, and a second one where it lingered; `ended` is the last.
     """
 
     __slots__ = (
         "_applied",
-        "ended",
+        "by_filter",
         "finished",
         "floor",
         "generation",
         "horizon",
         "intent",
-        "lowest",
         "outcome",
+        "places",
         "received",
-        "remembered",
         "reply",
         "route",
         "scope",
@@ -70,34 +69,42 @@ class Entry:
         self.route = route
         self.seq = 0
         self.step = 0
-        self.lowest = intent.lowest
         self.floor = 0
         self.horizon: int | None = None
         self.outcome: Outcome | None = None
-        self.ended = 0
+        self.places: tuple[int, ...] = ()
         self.reply: Reply | None = None
         self.scope: Scope | None = None
         self.write: Write | None = None
         self.generation = 0
         self.received = intent.received
         self.size = 0 if intent.keys_only else len(intent.request.body)
+        self.by_filter = False
+        """Its scope holds the keys that it may have touched, and yet any write beside it may have come under the filter."""
         self.finished = False
-        self.remembered = False
         self._applied: asyncio.Future[None] | None = None
 
     @classmethod
     def read_back(cls, stored: Stored, route: Route) -> Entry:
         entry = cls(stored.intent, route)
-        entry.seq = stored.seq
-        entry.floor = min(stored.seq, stored.intent.lowest)
+        entry.number(stored.seq)
         entry.horizon = stored.horizon
         entry.outcome = stored.outcome
-        entry.ended = stored.ended
+        entry.places = (stored.ended,)
         entry.reply = stored.reply
         return entry
 
     def __repr__(self) -> str:
         return f"<{self.route.name} {self.seq} {self.outcome or 'under way'}{' finished' if self.finished else ''}>"
+
+    def number(self, seq: int) -> None:
+        since = self.intent.since if self.intent is not None else None
+        self.seq = seq
+        self.floor = seq if since is None else min(seq, since)
+
+    @property
+    def ended(self) -> int:
+        return self.places[-1]
 
     def unload(self) -> None:
         """Drops what only its application needs; what a change of schema was, those beside it ask."""

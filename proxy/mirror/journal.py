@@ -173,6 +173,12 @@ class Journal:
         self._writer.submit([rows(tables.END, (ended, seq, OUTCOMES[outcome], horizon, blob))], sync=False)
         return ended
 
+    def move(self, seq: int, horizon: int) -> int:
+        """It can land no more: its new place in the order of outcomes is the last."""
+        self.ended = ended = self.ended + 1
+        self._writer.submit([rows(tables.MOVE, (ended, horizon, seq))], sync=False)
+        return ended
+
     def remove(self, seqs: Sequence[int], freed: int) -> int:
         """Of the secondary or refused; `freed` bytes of bodies. The step's number."""
         self.entries -= len(seqs)

@@ -24,7 +24,7 @@ from proxy.mirror.shed import Shedding
 from proxy.mirror.window import Touched, Window
 from proxy.model.operation import Write, collection_of, keys_of
 from proxy.model.point import Key
-from proxy.ports import Backend, Outcome, Reply, Request, Route
+from proxy.ports import Backend, Kind, Outcome, Reply, Request, Route
 
 _PROMISES: Final = {
     Fsync.EVERY_WRITE: "an acknowledged write survives a power cut",
@@ -107,9 +107,8 @@ class Mirror:
         for seq, intent in self._journal.found.unended.items():
             request = intent.request
             entry = Entry(intent, self._parts.frontend.route(request.method, request.path, intent.role))
-            entry.seq = seq
-            entry.floor = min(seq, intent.lowest)
-            self._window.add(entry)
+            entry.number(seq)
+            self._window.begin(entry)
             self._end(entry, Outcome.UNKNOWN)
 
     async def run(self) -> None:
@@ -155,20 +154,20 @@ class Mirror:
             self._window.skip(entry.seq)
             entry.step = -1
         else:
-            entry.seq, entry.step = self._journal.append(intent)
-            entry.floor = entry.seq if listing is None else min(entry.seq, listing.since)
+            seq, entry.step = self._journal.append(intent)
+            entry.number(seq)
             self._window.begin(entry)
         return Ticket(self, entry)
 
     def _intent(self, request: Request, route: Route, role: str, listing: Listing | None) -> Intent:
-        lowest = self._window.lowest(None if listing is None else listing.since)
-        keys = None if listing is None else listing.keys
         epoch, received = self._parts.roles.epoch, self._parts.clock.now()
-        if len(request.body) <= self._journal.config.body_limit and not self._journal.full:
-            return Intent(epoch, route.name, role, request, received, lowest, keys)
+        fits = len(request.body) <= self._journal.config.body_limit and not self._journal.full
+        if fits or route.kind is Kind.SCHEMA:
+            keys, since = (None, None) if listing is None else (listing.keys, listing.since)
+            return Intent(epoch, route.name, role, request, received, keys, since)
         collection, known = self._keys(request)
         bare = Request(request.method, request.path, request.headers, b"")
-        return Intent(epoch, route.name, role, bare, received, lowest, known, keys_only=True, collection=collection)
+        return Intent(epoch, route.name, role, bare, received, known, keys_only=True, collection=collection)
 
     def _keys(self, request: Request) -> tuple[str, tuple[Key, ...] | None]:
         try:
@@ -193,13 +192,12 @@ class Mirror:
     def _end(self, entry: Entry, outcome: Outcome) -> None:
         entry.outcome = outcome
         if outcome is not Outcome.UNKNOWN:
-            self._window.end(entry)
+            self._window.close(entry)
         if outcome is Outcome.REFUSED:
             self._journal.remove([entry.seq], entry.size)
             entry.finish()
-            self._window.finish(entry)
         else:
-            entry.ended = self._journal.end(entry.seq, outcome, entry.horizon, entry.reply)
+            entry.places = (self._journal.end(entry.seq, outcome, entry.horizon, entry.reply),)
             self._backlog.add(entry)
         self._applier.moved.ring()
 
@@ -253,7 +251,9 @@ class Mirror:
             self._dirty.mark(marks)
 
     async def settled(self, keys: Collection[Key]) -> None:
-        """Until none of them is dirty; parked ones are not waited for."""
+        """Until none of them is dirty and no write that has ended by now waits in the journal; parked ones are left aside."""
+        ended = self._journal.ended
+        await self._applier.moved.until(lambda: self._backlog.is_past(ended))
         await self._dirty.changed.until(lambda: not any(map(self._dirty.dirty, keys)))
 
     # ---- the operator's ----

@@ -93,12 +93,10 @@ class Planner:
                 plan.state[key] = point
 
     def _expand(self, plan: Plan, entry: Entry, write: RemoveWhere, rivals: list[Entry] | None) -> None:
+        entry.by_filter = True
         listed = None if entry.intent is None else entry.intent.keys
-        if entry.horizon is None and listed is not None:
-            # It may still land: what it touches besides is known when its linger is over.
-            plan.mark(listed, "a delete by filter whose outcome is not known")
-            return
-        added = None if rivals is None else self._added(write.collection, rivals)
+        # One that may still land is looked at again when its linger is over.
+        added = frozenset() if entry.horizon is None else self._added(write.collection, rivals)
         if listed is None or added is None:
             plan.owed[write.collection] = "the keys that a delete by filter touched cannot be told"
             return
@@ -107,33 +105,23 @@ class Planner:
             plan.owed[write.collection] = f"a delete by filter may have touched more than {self._expand_limit} keys"
             return
         plan.mark(keys, "a delete by filter")
-        entry.scope = Scope(write.collection, keys) if entry.outcome is Outcome.ACCEPTED else entry.scope
+        if entry.horizon is not None:
+            entry.scope = Scope(write.collection, keys)
 
-    def _added(self, collection: str, rivals: list[Entry]) -> frozenset[Key] | None:
-        """What may have come under the filter after its keys were listed; a removal adds nothing."""
+    def _added(self, collection: str, rivals: list[Entry] | None) -> frozenset[Key] | None:
+        """What may have come under the filter after its keys were listed; another removal by filter adds nothing. Writes that
+        ended after it settle all their keys, because it was beside them."""
+        if rivals is None:
+            return None
         added: set[Key] = set()
         for rival in rivals:
             scope = self._reader.scope(rival)
-            if scope.collection not in (None, collection) or self._only_removes(rival):
+            if scope.collection not in (None, collection) or rival.by_filter:
                 continue
             if scope.keys is None:
                 return None
             added |= scope.keys
         return frozenset(added)
-
-    def _only_removes(self, entry: Entry) -> bool:
-        return isinstance(entry.write, Remove | RemoveWhere)
-
-    def must_wait(self, entry: Entry, write: DataWrite) -> Entry | None:
-        """A write by filter waits for those that may have added keys which only their replies tell."""
-        if not isinstance(write, RemoveWhere):
-            return None
-        return next((rival for rival in self._window.rivals(entry) or () if self._is_unread(rival, write.collection)), None)
-
-    def _is_unread(self, rival: Entry, collection: str) -> bool:
-        scope = self._reader.scope(rival)
-        unread = rival.outcome is None and scope.keys is None and scope.collection in (None, collection)
-        return unread and not self._only_removes(rival)
 
 
 def _states_of(write: Put | Remove) -> Mapping[Key, Point | None] | None:

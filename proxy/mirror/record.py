@@ -35,7 +35,7 @@ class Intent:
     """What a client asked for. `keys` None: the request (or only the primary) knows them.
 
     `keys_only`: the body was not kept; then `keys` are what it touches in `collection`, or None where nobody could tell.
-    `lowest`: no write before this number was under way together with it. `received` in seconds since the epoch.
+    `since`: the last number given out before the keys were listed. `received` in seconds since the epoch.
     """
 
     epoch: int
@@ -43,8 +43,8 @@ class Intent:
     role: str
     request: Request
     received: float
-    lowest: int
     keys: tuple[Key, ...] | None = None
+    since: int | None = None
     keys_only: bool = False
     collection: str = ""
 
@@ -59,7 +59,7 @@ def encode_head(intent: Intent) -> bytes:
         request=pb.Request(method=request.method, path=request.path, headers=_messages(request.headers)),
         keys=map(_key_message, intent.keys or ()),
         received=intent.received,
-        lowest=intent.lowest,
+        since=intent.since,
         keys_only=intent.keys_only,
         listed=intent.keys is not None,
         collection=intent.collection,
@@ -77,8 +77,8 @@ def decode_head(head: bytes, body: bytes) -> Intent:
         record.role,
         request,
         record.received,
-        record.lowest,
         keys,
+        record.since if record.HasField("since") else None,
         record.keys_only,
         record.collection,
     )

@@ -34,6 +34,7 @@ create table if not exists parked (key blob primary key, id integer not null, re
 
 APPEND: Final = "insert into entries (seq, head, body) values (?, ?, ?)"
 END: Final = "insert into outcomes (ended, seq, outcome, horizon, reply) values (?, ?, ?, ?, ?)"
+MOVE: Final = "update outcomes set ended = ?, horizon = ? where seq = ?"
 REMOVE_ENTRY: Final = "delete from entries where seq = ?"
 REMOVE_OUTCOME: Final = "delete from outcomes where seq = ?"
 RAISE_FACT: Final = "update facts set value = max(value, ?) where name = ?"

@@ -3,7 +3,9 @@
 Owns: the time order of writes by number. Not: their meaning (Reader), their order on the secondary (applier).
 
 A write lives from its number to its horizon. Two writes overlap when neither ended before the other began; only then is their
-order on the primary unknown. A write that is no longer remembered may have overlapped: then the answer is "cannot tell".
+order on the primary unknown. Of two that overlap, the one that is brought to the secondary last must settle the keys that they
+share, so each is compared with those that ended before it. One that is no longer remembered may have overlapped: then the
+answer is "cannot tell".
 """
 
 from __future__ import annotations
@@ -19,8 +21,6 @@ from proxy.model.point import Key
 REMEMBERED_ENTRIES: Final = 20_000
 REMEMBERED_KEYS: Final = 200_000
 """What is kept of writes that have ended; above it the oldest are forgotten and questions about them get "cannot tell"."""
-OVERLAP_LIMIT: Final = 4096
-"""Writes that one write is compared with; above it, it counts as overlapping."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,77 +36,72 @@ class Window:
         self._reader = reader
         self.position = position
         self.open: dict[int, Entry] = {}
-        """May still land on the primary: no outcome yet, or an unknown one and its linger not over. In order of number."""
-        self._entries: dict[int, Entry] = {}
-        self._ends: deque[Entry] = deque()
-        self._end_keys = 0
+        """By number: what may still land on the primary. No outcome yet, or an unknown one and its linger not over."""
+        self._ended: dict[int, Entry] = {}
+        """By place in the order of outcomes, which is the order of horizons too."""
+        self._finished: deque[Entry] = deque()
+        self._keys = 0
         self._forgotten = position - 1
-        """What ended while a number up to this one was the last given out may be forgotten."""
+        """The largest horizon of those that are not remembered any more."""
+        self._unread = position - 1
+        """The largest horizon, or number, of those that cannot be asked for their keys: spilled, or never kept."""
+
+    # ---- the life of a write ----
 
     def begin(self, entry: Entry) -> None:
-        self.position = entry.seq
+        self.position = max(self.position, entry.seq)
         self.open[entry.seq] = entry
-        self._entries[entry.seq] = entry
 
     def skip(self, seq: int) -> None:
-        """A number whose write is not kept: nothing can be told of its time."""
-        self.position = seq
-        self._forgotten = seq
+        """A number whose write is not kept."""
+        self.position = self._unread = seq
 
-    def lowest(self, since: int | None) -> int:
-        """Of a write that begins now, and whose keys were listed from position `since` on: no lower number overlaps it."""
-        lowest = next(iter(self.open), self.position + 1)
-        if since is None:
-            return lowest
-        if since <= self._forgotten:
-            return 0
-        ended = min((entry.seq for entry in self._ended_since(since)), default=lowest)
-        return min(lowest, ended, since + 1)
-
-    def end(self, entry: Entry) -> None:
+    def close(self, entry: Entry) -> None:
         """It can land no more."""
         self.open.pop(entry.seq, None)
         entry.horizon = self.position
-        entry.remembered = True
-        self._ends.append(entry)
-        self._forget()
 
-    def add(self, entry: Entry) -> None:
-        """One read back from the journal."""
-        self._entries[entry.seq] = entry
-        if entry.horizon is None:
-            self.open[entry.seq] = entry
+    def place(self, entry: Entry) -> None:
+        """It has its place in the order of outcomes; after a linger a second one."""
+        self._ended[entry.ended] = entry
 
     def spill(self, entry: Entry) -> None:
         """Its request is only in the journal from now on."""
-        if entry.seq not in self.open:
-            self._entries.pop(entry.seq, None)
+        self._unread = max(self._unread, self.position if entry.horizon is None else entry.horizon)
         entry.unload()
 
-    def finish(self, entry: Entry) -> None:
-        self._end_keys += _weight(entry) if entry.remembered else 0
-        if not entry.remembered and entry.horizon is not None:
-            self._entries.pop(entry.seq, None)
-        self._forget()
+    def restore(self, entry: Entry) -> None:
+        """One read back from the journal."""
+        self._ended[entry.ended] = entry
+        if entry.horizon is None:
+            self.open[entry.seq] = entry
 
-    def _forget(self) -> None:
-        while len(self._ends) > REMEMBERED_ENTRIES or self._end_keys > REMEMBERED_KEYS:
-            oldest = self._ends.popleft()
-            oldest.remembered = False
-            self._forgotten = max(self._forgotten, oldest.horizon or 0)
-            if oldest.finished:
-                self._end_keys -= _weight(oldest)
-                self._entries.pop(oldest.seq, None)
+    def finish(self, entry: Entry) -> None:
+        self._finished.append(entry)
+        self._keys += _weight(entry)
+        while len(self._finished) > REMEMBERED_ENTRIES or self._keys > REMEMBERED_KEYS:
+            self._forget(self._finished.popleft())
+
+    def _forget(self, entry: Entry) -> None:
+        self._keys -= _weight(entry)
+        self._forgotten = max(self._forgotten, entry.horizon or 0)
+        for place in entry.places:
+            self._ended.pop(place, None)
+
+    # ---- what overlaps ----
 
     def rivals(self, entry: Entry) -> list[Entry] | None:
-        """The writes that overlap it; None where that cannot be told."""
-        last = self.position if entry.horizon is None else entry.horizon
-        if last - entry.lowest > OVERLAP_LIMIT:
-            return None
-        found = [self._entries.get(seq) for seq in range(entry.lowest, last + 1)]
-        if None in found:
-            return None
-        return [other for other in found if other is not None and other is not entry and not _before(other, entry)]
+        """The writes that overlap it and ended before it; None where that cannot be told."""
+        found = [other for other in self.open.values() if other.outcome is not None and other.ended < entry.ended]
+        for place in range(entry.ended - 1, 0, -1):
+            other = self._ended.get(place)
+            if other is None:
+                return None if entry.floor <= self._forgotten else found
+            if other.horizon is not None and other.horizon < entry.floor:
+                break
+            if other.ended == place and other.horizon is not None:
+                found.append(other)
+        return found
 
     def shared(self, scope: Scope, rivals: list[Entry]) -> frozenset[Key] | None:
         """The keys of `scope` that one of the rivals may touch too; None: any of them."""
@@ -116,14 +111,16 @@ class Window:
             other = self._reader.scope(rival)
             if other.collection not in (None, scope.collection):
                 continue
-            if other.keys is None:
+            if other.keys is None or rival.by_filter:
                 return None
             shared |= scope.keys & other.keys
         return frozenset(shared)
 
+    # ---- what was touched ----
+
     def touched(self, collection: str, since: int, until: int) -> Touched:
         """By writes numbered up to `until` that were under way at `since` or began after it."""
-        if since <= self._forgotten:
+        if since <= max(self._forgotten, self._unread):
             return Touched(frozenset(), all=True)
         found = [*self.open.values(), *self._ended_since(since)]
         scopes = [self._reader.scope(entry) for entry in found if entry.seq <= until]
@@ -133,14 +130,11 @@ class Window:
         return Touched(frozenset().union(*(keys for keys in here if keys is not None)), all=False)
 
     def _ended_since(self, since: int) -> Iterator[Entry]:
-        for entry in reversed(self._ends):
-            if entry.horizon is None or entry.horizon < since:
+        for place in reversed(self._ended):
+            entry = self._ended[place]
+            if entry.horizon is not None and entry.horizon < since:
                 return
             yield entry
-
-
-def _before(other: Entry, entry: Entry) -> bool:
-    return other.horizon is not None and other.horizon < entry.floor
 
 
 def _weight(entry: Entry) -> int:
