@@ -28,9 +28,11 @@ class Everything:
         self.to = RelayTo(upstream)
         self.act: Callable[[Exchange], None] | None = None
         self.begun: list[Exchange] = []
+        self.came = asyncio.Event()
 
     def begin(self, exchange: Exchange, role: str) -> None:
         self.begun.append(exchange)
+        self.came.set()
         if self.act is not None:
             self.act(exchange)
         else:
