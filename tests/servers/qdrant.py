@@ -10,7 +10,9 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
-from typing import Final, Self
+from typing import Any, Final, Self
+
+from qdrant_client import QdrantClient
 
 from tests.servers.process import die_with_parent
 
@@ -21,9 +23,12 @@ STOP_SECONDS: Final = 15.0
 class QdrantServer:
     """`port` and `grpc_port` are 0 until the first start, then kept over restarts, as the data is."""
 
-    def __init__(self, data: Path, *, api_key: str | None = None, port: int = 0, grpc_port: int = 0) -> None:
+    def __init__(
+        self, data: Path, *, api_key: str | None = None, port: int = 0, grpc_port: int = 0, options: tuple[str, ...] = ()
+    ) -> None:
         self.data = data
         self.api_key = api_key
+        self.options = options
         self.host = "127.0.0.1"
         self.port = port
         self.grpc_port = grpc_port
@@ -36,6 +41,12 @@ class QdrantServer:
     @property
     def grpc_url(self) -> str:
         return f"http://{self.host}:{self.grpc_port}"
+
+    def client(self, *, prefer_grpc: bool, api_key: str | None = None) -> QdrantClient:
+        """The official client; the caller closes it."""
+        key = self.api_key if api_key is None else api_key
+        options: dict[str, Any] = {"url": self.url, "grpc_port": self.grpc_port, "prefer_grpc": prefer_grpc, "api_key": key}
+        return QdrantClient(**options, check_compatibility=False)
 
     @property
     def pid(self) -> int:
@@ -80,7 +91,7 @@ class QdrantServer:
     def _command(self) -> list[str]:
         command = [sys.executable, "-m", "proxy.local.qdrant", "--data", str(self.data)]
         command += ["--host", self.host, "--port", str(self.port), "--grpc-port", str(self.grpc_port)]
-        return command + (["--api-key", self.api_key] if self.api_key is not None else [])
+        return [*command, *self.options, *(["--api-key", self.api_key] if self.api_key is not None else [])]
 
     def _running(self) -> subprocess.Popen[str]:
         if self._process is None:

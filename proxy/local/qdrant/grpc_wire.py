@@ -12,7 +12,8 @@ from qdrant_client.conversions.conversion import GrpcToRest, RestToGrpc, grpc_to
 
 from proxy.local.qdrant.errors import WRONG_INPUT, Fault, absent
 from proxy.local.qdrant.groups import Group, Hit
-from proxy.local.qdrant.vectors import EngineId, engine_id, engine_vectors
+from proxy.local.qdrant.shapes import Shapes
+from proxy.local.qdrant.vectors import EngineId, engine_id
 
 _EMPTY_VECTORS: Final[Mapping[str, Any]] = {}
 
@@ -27,9 +28,12 @@ def refuse_shards(request: Any) -> None:
         raise absent("shard keys are")
 
 
-def parse_points(points: Sequence[Any]) -> list[edge.Point]:
+def parse_points(points: Sequence[Any], shapes: Shapes) -> list[edge.Point]:
     """`pb.PointStruct`s for an upsert. Raises Fault for a wrong id or shape."""
-    return [edge.Point(parse_id(point.id), _parse_vectors(point), grpc_to_payload(point.payload)) for point in points]
+    return [
+        edge.Point(parse_id(point.id), shapes.vectors(_parse_vectors(point)), grpc_to_payload(point.payload))
+        for point in points
+    ]
 
 
 def parse_id(found: Any) -> EngineId:
@@ -78,7 +82,7 @@ def encode_group(found: Group) -> pb.PointGroup:
 def _parse_vectors(point: Any) -> Any:
     if not point.HasField("vectors"):
         return _EMPTY_VECTORS
-    return engine_vectors(GrpcToRest.convert_vectors(point.vectors))
+    return GrpcToRest.convert_vectors(point.vectors)
 
 
 def _encode_payload(payload: dict[str, Any] | None) -> Any:

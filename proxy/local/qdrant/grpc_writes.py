@@ -15,6 +15,7 @@ from proxy.local.qdrant.errors import BAD_REQUEST, Fault
 from proxy.local.qdrant.filters import compile_filter
 from proxy.local.qdrant.grpc_wire import optional, parse_points, refuse_shards
 from proxy.local.qdrant.registry import Registry
+from proxy.local.qdrant.shapes import shapes_of
 
 _Op = pb.PointsUpdateOperation
 
@@ -33,7 +34,8 @@ def _upsert(registry: Registry, request: Any) -> pb.PointsOperationResponse:
     collection = registry.get(request.collection_name)
     only = compile_filter(optional(request, "update_filter", GrpcToRest.convert_filter))
     mode = optional(request, "update_mode", GrpcToRest.convert_update_mode)
-    return _written(request, updates.upsert(collection, parse_points(request.points), only, mode))
+    points = parse_points(request.points, shapes_of(collection.settings))
+    return _written(request, updates.upsert(collection, points, only, mode))
 
 
 def _write(variant: Callable[[Any], Any]) -> Callable[[Registry, Any], pb.PointsOperationResponse]:

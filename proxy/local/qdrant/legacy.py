@@ -11,24 +11,22 @@ from typing import Any
 from proxy.local.qdrant.errors import FORMAT, Fault
 
 
-def search(body: Mapping[str, Any]) -> dict[str, Any]:
+def search(body: Any) -> dict[str, Any]:
     """`vector`: bare, or `{name, vector}`."""
     rest = _without(body, "vector")
-    match body.get("vector"):
-        case None:
-            raise Fault(FORMAT, "missing field `vector`")
+    match _needed(body, "vector"):
         case {"name": name, "vector": vector}:
             return {**rest, "query": {"nearest": vector}, "using": name}
         case vector:
             return {**rest, "query": {"nearest": vector}}
 
 
-def recommend(body: Mapping[str, Any]) -> dict[str, Any]:
-    examples = {name: body[name] for name in ("positive", "negative", "strategy") if name in body}
+def recommend(body: Any) -> dict[str, Any]:
+    examples = {name: value for name, value in _checked(body).items() if name in ("positive", "negative", "strategy")}
     return {**_without(body, *examples), "query": {"recommend": examples}}
 
 
-def discover(body: Mapping[str, Any]) -> dict[str, Any]:
+def discover(body: Any) -> dict[str, Any]:
     """Without a target it is a context search."""
     rest, context = _without(body, "target", "context"), body.get("context") or []
     if body.get("target") is None:
@@ -36,5 +34,21 @@ def discover(body: Mapping[str, Any]) -> dict[str, Any]:
     return {**rest, "query": {"discover": {"target": body["target"], "context": context}}}
 
 
-def _without(body: Mapping[str, Any], *names: str) -> dict[str, Any]:
-    return {name: value for name, value in body.items() if name not in names}
+def batch(body: Any) -> list[Any]:
+    return list(_needed(body, "searches"))
+
+
+def _needed(body: Any, name: str) -> Any:
+    if (value := _checked(body).get(name)) is None:
+        raise Fault(FORMAT, f"missing field `{name}`")
+    return value
+
+
+def _without(body: Any, *names: str) -> dict[str, Any]:
+    return {name: value for name, value in _checked(body).items() if name not in names}
+
+
+def _checked(body: Any) -> Mapping[str, Any]:
+    if not isinstance(body, dict):
+        raise Fault(FORMAT, "the body must be an object")
+    return body

@@ -64,11 +64,11 @@ def _groups(call: Call, request: models.QueryGroupsRequest) -> Any:
     }
 
 
-def _legacy(rewrite: Callable[[Mapping[str, Any]], dict[str, Any]]) -> dict[str, Handler]:
+def _legacy(rewrite: Callable[[Any], dict[str, Any]]) -> dict[str, Handler]:
     """The three paths of one kind of search from before queries; their answers are bare lists."""
     return {
         "": lambda call: _found(call, parse(_QUERY, rewrite(call.body))),
-        "/batch": lambda call: [_found(call, parse(_QUERY, rewrite(one))) for one in call.body.get("searches", [])],
+        "/batch": lambda call: [_found(call, parse(_QUERY, rewrite(one))) for one in legacy.batch(call.body)],
         "/groups": lambda call: _groups(call, parse(_GROUPS, rewrite(call.body))),
     }
 

@@ -15,7 +15,8 @@ from proxy.local.qdrant.collection import Collection
 from proxy.local.qdrant.engine import twin
 from proxy.local.qdrant.errors import BAD_REQUEST, VALIDATION, Fault, absent, engine_faults
 from proxy.local.qdrant.filters import compile_filter
-from proxy.local.qdrant.vectors import engine_id, engine_vectors
+from proxy.local.qdrant.shapes import Shapes, shapes_of
+from proxy.local.qdrant.vectors import engine_id
 
 _ENGINE = edge.UpdateOperation
 
@@ -23,7 +24,7 @@ _ENGINE = edge.UpdateOperation
 def write(collection: Collection, operation: models.UpdateOperation) -> int:
     """Applies one operation; returns its number. Raises Fault, then nothing of an upsert was applied."""
     with engine_faults():
-        compiled = OPERATIONS[type(operation)](operation)
+        compiled = OPERATIONS[type(operation)](operation, shapes_of(collection.settings))
     return collection.update(compiled)
 
 
@@ -41,26 +42,26 @@ def refuse_shard_key(key: Any) -> None:
         raise absent("shard keys are")
 
 
-def _upsert(found: models.PointsList | models.PointsBatch) -> edge.UpdateOperation:
+def _upsert(found: models.PointsList | models.PointsBatch, shapes: Shapes) -> edge.UpdateOperation:
     refuse_shard_key(found.shard_key)
-    points = _listed(found.points) if isinstance(found, models.PointsList) else _batched(found.batch)
+    points = _listed(found.points, shapes) if isinstance(found, models.PointsList) else _batched(found.batch, shapes)
     if not points:
         raise Fault(BAD_REQUEST, "Empty update request")
     return _ENGINE.upsert_points(points, condition=compile_filter(found.update_filter), update_mode=twin(found.update_mode))
 
 
-def _listed(points: Sequence[models.PointStruct]) -> list[edge.Point]:
-    return [edge.Point(engine_id(point.id), engine_vectors(point.vector), point.payload or {}) for point in points]
+def _listed(points: Sequence[models.PointStruct], shapes: Shapes) -> list[edge.Point]:
+    return [edge.Point(engine_id(point.id), shapes.vectors(point.vector), point.payload or {}) for point in points]
 
 
-def _batched(batch: models.Batch) -> list[edge.Point]:
+def _batched(batch: models.Batch, shapes: Shapes) -> list[edge.Point]:
     """The columnar form."""
     vectors = _rows(batch.vectors, len(batch.ids))
     payloads: Sequence[Any] = batch.payloads if batch.payloads is not None else [None] * len(batch.ids)
     if not len(batch.ids) == len(vectors) == len(payloads):
         raise Fault(VALIDATION, "[batch: number of ids, vectors and payloads must be equal]")
     rows = zip(batch.ids, vectors, payloads, strict=True)
-    return [edge.Point(engine_id(raw), engine_vectors(vector), payload or {}) for raw, vector, payload in rows]
+    return [edge.Point(engine_id(raw), shapes.vectors(vector), payload or {}) for raw, vector, payload in rows]
 
 
 def _rows(vectors: Any, count: int) -> Sequence[Any]:
@@ -71,11 +72,11 @@ def _rows(vectors: Any, count: int) -> Sequence[Any]:
     return [{name: column[row] for name, column in vectors.items()} for row in range(count)]
 
 
-def _update_vectors(found: models.UpdateVectors) -> edge.UpdateOperation:
+def _update_vectors(found: models.UpdateVectors, shapes: Shapes) -> edge.UpdateOperation:
     refuse_shard_key(found.shard_key)
     if not found.points:
         raise Fault(BAD_REQUEST, "Empty update request")
-    points = [edge.PointVectors(engine_id(point.id), engine_vectors(point.vector)) for point in found.points]
+    points = [edge.PointVectors(engine_id(point.id), shapes.vectors(point.vector)) for point in found.points]
     return _ENGINE.update_vectors(points, condition=compile_filter(found.update_filter))
 
 
@@ -97,23 +98,23 @@ def _select(
     raise Fault(VALIDATION, "[Either list of point ids or filter must be provided]")
 
 
-OPERATIONS: Final[Mapping[type, Callable[[Any], edge.UpdateOperation]]] = {
-    models.UpsertOperation: lambda found: _upsert(found.upsert),
-    models.DeleteOperation: lambda found: _select(found.delete, _ENGINE.delete_points, _ENGINE.delete_points_by_filter),
-    models.SetPayloadOperation: lambda found: _set_payload(
+OPERATIONS: Final[Mapping[type, Callable[[Any, Shapes], edge.UpdateOperation]]] = {
+    models.UpsertOperation: lambda found, shapes: _upsert(found.upsert, shapes),
+    models.DeleteOperation: lambda found, _: _select(found.delete, _ENGINE.delete_points, _ENGINE.delete_points_by_filter),
+    models.SetPayloadOperation: lambda found, _: _set_payload(
         found.set_payload, _ENGINE.set_payload, _ENGINE.set_payload_by_filter
     ),
-    models.OverwritePayloadOperation: lambda found: _set_payload(
+    models.OverwritePayloadOperation: lambda found, _: _set_payload(
         found.overwrite_payload, _ENGINE.overwrite_payload, _ENGINE.overwrite_payload_by_filter
     ),
-    models.DeletePayloadOperation: lambda found: _select(
+    models.DeletePayloadOperation: lambda found, _: _select(
         found.delete_payload, _ENGINE.delete_payload, _ENGINE.delete_payload_by_filter, found.delete_payload.keys
     ),
-    models.ClearPayloadOperation: lambda found: _select(
+    models.ClearPayloadOperation: lambda found, _: _select(
         found.clear_payload, _ENGINE.clear_payload, _ENGINE.clear_payload_by_filter
     ),
-    models.UpdateVectorsOperation: lambda found: _update_vectors(found.update_vectors),
-    models.DeleteVectorsOperation: lambda found: _select(
+    models.UpdateVectorsOperation: lambda found, shapes: _update_vectors(found.update_vectors, shapes),
+    models.DeleteVectorsOperation: lambda found, _: _select(
         found.delete_vectors, _ENGINE.delete_vectors, _ENGINE.delete_vectors_by_filter, found.delete_vectors.vector
     ),
 }

@@ -6,7 +6,7 @@ operation, and then the collection can never be loaded again.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, TypeAlias
 from uuid import UUID
 
@@ -44,13 +44,6 @@ def engine_vector(vector: Any) -> EngineVector:
             return vector
         case _:
             raise absent(f"server-side inference ({type(vector).__name__}) is")
-
-
-def engine_vectors(vectors: Any) -> Any:
-    """The vectors of a point: one unnamed, or a dict by name."""
-    if isinstance(vectors, Mapping):
-        return {name: engine_vector(vector) for name, vector in vectors.items()}
-    return engine_vector(vectors)
 
 
 def _sparse(vector: models.SparseVector) -> edge.SparseVector:
