@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from conformance.registry import BACKENDS, FRONTENDS, pairs
 
+from proxy.backends.matrix import markdown
 from proxy.model.feature import Feature
+
+PAGE = Path(__file__).parents[2] / "docs" / "support-matrix.md"
 
 
 def test_every_backend_answers_every_feature() -> None:
@@ -13,3 +18,7 @@ def test_every_backend_answers_every_feature() -> None:
 
 def test_every_pair_takes_part() -> None:
     assert len(pairs()) == len(FRONTENDS) * len(BACKENDS)
+
+
+def test_the_page_is_printed_from_the_declarations() -> None:
+    assert PAGE.read_text("utf-8") == markdown(), "run: python -m proxy.backends.matrix > docs/support-matrix.md"

@@ -1,0 +1,38 @@
+"""The support matrix, printed from the declarations: `python -m proxy.backends.matrix > docs/support-matrix.md`."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from typing import Final
+
+from proxy.backends.milvus.features import FEATURES as MILVUS
+from proxy.backends.qdrant.features import FEATURES as QDRANT
+from proxy.model.feature import Feature, Support
+from proxy.model.schema import Product
+
+DECLARED: Final[Mapping[Product, Mapping[Feature, Support]]] = {Product.MILVUS: MILVUS, Product.QDRANT: QDRANT}
+
+_INTRODUCTION: Final = """\
+# What each side can do
+
+Printed from the declarations in the code (`python -m proxy.backends.matrix`). The conformance suite holds every cell to be true.
+
+- **native**: one request with the same meaning
+- **emulated**: the same meaning, by our work
+- **absent**: refused by this name, in the client's own protocol; `vecferry assess` counts such calls before a cutover
+"""
+
+
+def markdown(declared: Mapping[Product, Mapping[Feature, Support]] = DECLARED) -> str:
+    rows = [_row("feature", [product.value for product in declared]), _row("---", ["---"] * len(declared))]
+    rows += [_row(feature, [supports[feature] for supports in declared.values()]) for feature in Feature]
+    return "\n".join([_INTRODUCTION, *rows, ""])
+
+
+def _row(first: str, cells: list[str]) -> str:
+    return f"| {' | '.join([first, *cells])} |"
+
+
+if __name__ == "__main__":
+    sys.stdout.write(markdown())

@@ -1,0 +1,121 @@
+from __future__ import annotations
+
+import math
+from datetime import UTC, datetime, timedelta, timezone
+from typing import Any
+from uuid import UUID
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from qdrant_client import grpc
+from qdrant_schemas import key, schema
+
+from proxy.backends.qdrant.exact import decode, encode
+from proxy.backends.qdrant.names import EMPTY, EXACT, ID, PARTITION
+from proxy.backends.qdrant.payload import compile_payload, fill, parse_payload, read
+from proxy.compare.points import same_payload
+from proxy.errors import Broken, Refused
+from proxy.model.point import GeoPoint
+from proxy.model.schema import IdKind
+
+KEY = key(1)
+OWN = schema(id_kind=IdKind.UINT64_OR_UUID)
+NAMES = st.one_of(st.text(max_size=5), st.sampled_from(["__id__", "___id__", "__vecferry__", "__empty__", "$int", "a.b"]))
+SCALARS = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(),
+    st.integers(2**53 - 2, 2**53 + 2),
+    st.floats(),
+    st.text(max_size=5),
+    st.binary(max_size=5),
+    st.uuids(),
+    st.datetimes(timezones=st.sampled_from([None, UTC, timezone(timedelta(hours=5, minutes=30))])),
+    st.builds(GeoPoint, st.floats(-180, 180), st.floats(-90, 90)),
+)
+VALUES = st.recursive(
+    SCALARS, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(NAMES, inner, max_size=3), max_leaves=8
+)
+PAYLOADS = st.dictionaries(NAMES, VALUES, max_size=4)
+
+
+def over_the_wire(stored: dict[str, Any]) -> dict[str, Any]:
+    struct = grpc.PointStruct()
+    for name, value in stored.items():
+        fill(struct.payload[name], value)
+    received = grpc.PointStruct.FromString(struct.SerializeToString())
+    return {name: read(value) for name, value in received.payload.items()}
+
+
+@given(PAYLOADS)
+def test_any_payload_comes_back_exactly(payload: dict[str, Any]) -> None:
+    stored = over_the_wire(compile_payload(KEY, payload, {}, schema()))
+
+    found, lengths = parse_payload(stored, schema())
+
+    assert same_payload(found, payload, schema())
+    assert lengths == {}
+
+
+@given(VALUES)
+def test_exact_values_are_json_and_come_back(value: Any) -> None:
+    assert same_payload({"x": decode(encode(value))}, {"x": value}, schema())
+
+
+def test_what_json_holds_is_stored_as_it_is() -> None:
+    payload = {"i": 7, "f": 1.0, "t": "x", "b": True, "n": None, "d": {"a": [1, "x"]}}
+
+    assert compile_payload(KEY, payload, {}, schema()) == {**payload, ID: 1}
+
+
+@pytest.mark.parametrize(
+    ("value", "nearest"),
+    [
+        (math.inf, 1.7976931348623157e308),
+        (-math.inf, -1.7976931348623157e308),
+        (math.nan, "NaN"),
+        (1e17, 10**17),
+        (2**70, float(2**70)),
+        (b"\x00\xff", "AP8="),
+        (UUID(int=1), "00000000-0000-0000-0000-000000000001"),
+        (datetime(2024, 1, 2, 3, 4, 5), "2024-01-02T03:04:05+00:00"),
+        (GeoPoint(1.5, 2.5), {"lon": 1.5, "lat": 2.5}),
+    ],
+)
+def test_what_json_lacks_is_stored_in_a_form_that_filters_alike(value: Any, nearest: Any) -> None:
+    stored = compile_payload(KEY, {"x": value}, {}, schema())
+
+    assert stored["x"] == nearest
+    assert type(stored["x"]) is type(nearest)
+    assert EXACT in stored
+
+
+def test_empty_arrays_are_listed_by_their_paths() -> None:
+    stored = compile_payload(KEY, {"a": [], "b": {"c.d": [[]]}, "e": [1]}, {}, schema())
+
+    assert stored[EMPTY] == ["a", 'b."c.d"[0]']
+
+
+def test_id_partition_and_lengths_are_kept_and_never_come_out() -> None:
+    stored = compile_payload(key("a", "p"), {"x": 1}, {"v": 2.5}, schema(id_kind=IdKind.STRING))
+
+    assert (stored[ID], stored[PARTITION]) == ("a", "p")
+    assert parse_payload(stored, schema(id_kind=IdKind.STRING)) == ({"x": 1}, {"v": 2.5})
+
+
+def test_a_collection_of_the_products_own_kind_is_left_alone() -> None:
+    payload = {"__id__": "the user's", "a": []}
+
+    assert compile_payload(KEY, payload, {"v": 2.0}, OWN) == payload
+    assert parse_payload(payload, OWN) == (payload, {})
+
+
+def test_there_nothing_is_rounded() -> None:
+    with pytest.raises(Refused, match="'x'"):
+        compile_payload(KEY, {"x": math.nan}, {}, OWN)
+
+
+def test_an_unknown_exact_form_is_told() -> None:
+    with pytest.raises(Broken):
+        decode({"$matrix": []})
