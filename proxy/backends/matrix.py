@@ -16,7 +16,7 @@ DECLARED: Final[Mapping[Product, Mapping[Feature, Support]]] = {Product.MILVUS: 
 _INTRODUCTION: Final = """\
 # What each side can do
 
-Printed from the declarations in the code (`python -m proxy.backends.matrix`). The conformance suite holds every cell to be true.
+Printed from the declarations in the code (`python -m proxy.backends.matrix`). Every cell is tested by the conformance suite.
 
 - **native**: one request with the same meaning
 - **emulated**: the same meaning, by our work
