@@ -227,7 +227,7 @@ def _query(message: Message, scope: Scope) -> Scan | Count:
         raise Refused("empty expression should be used with limit")
     limit, offset = _window(params, "limit") if "limit" in params else (MAX_ROWS, 0)
     output = output_of(scope.schema, message.output_fields)
-    own, last = _paged(message.expr, scope) if "iterator" in params else (filter_of(message.expr, scope), None)
+    own, last = _paged(message.expr, scope) if _is_iterator(params) else (filter_of(message.expr, scope), None)
     after = None if last is None else _behind(last, scope.schema, where)
     return Scan(scope.schema.collection, limit, after, offset, own, where, output.fields, output.vectors)
 
@@ -238,6 +238,11 @@ def _count(message: Message, params: Mapping[str, str], count: Count) -> Count:
     if "limit" in params or "offset" in params:
         raise Refused("count entities with pagination is not allowed")
     return count
+
+
+def _is_iterator(params: Mapping[str, str]) -> bool:
+    # pymilvus says `iterator` since 2.5; before that only these two tell.
+    return "iterator" in params or "collection_id" in params or params.get("reduce_stop_for_best") == "True"
 
 
 def _paged(text: str, scope: Scope) -> tuple[Filter, IdRange | None]:

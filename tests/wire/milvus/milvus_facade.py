@@ -130,9 +130,7 @@ class Facade:
     async def _patched(self, patch: Point) -> Point:
         found = await self.backend.fetch(Fetch(patch.key.collection, (patch.key,)))
         before = found.get(patch.key, Point(patch.key, {}))
-        return replace(
-            before, vectors={**before.vectors, **patch.vectors}, payload={**before.payload, **patch.payload}
-        )
+        return replace(before, vectors={**before.vectors, **patch.vectors}, payload={**before.payload, **patch.payload})
 
 
 class FacadeServer:

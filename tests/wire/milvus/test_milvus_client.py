@@ -103,7 +103,9 @@ def test_a_search_that_finds_nothing_is_empty(things: MilvusClient) -> None:
 
 
 def test_templates_are_filled_in(things: MilvusClient) -> None:
-    found = things.query(NAME, filter="n in {ns} and s != {text}", filter_params={"ns": [1], "text": "s1"}, output_fields=["id"])
+    found = things.query(
+        NAME, filter="n in {ns} and s != {text}", filter_params={"ns": [1], "text": "s1"}, output_fields=["id"]
+    )
     assert [row["id"] for row in found] == [6, 11, 16]
 
 
