@@ -27,6 +27,8 @@ from proxy.ports import Handler
 _BACKLOG = 1024
 _SWEEP = 1.0
 """Seconds between two looks at the timeouts; shorter where a timeout is."""
+_CLOSE = 1.0
+"""Seconds for aborted connections to be gone; it takes them one loop turn."""
 
 
 class Connection(Protocol):
@@ -140,17 +142,21 @@ class Listener:
         self.stop_accepting()
         for connection in list(self._connections):
             connection.drain()
-        if self._connections:
-            self._empty.clear()
-            with suppress(TimeoutError):
-                await asyncio.wait_for(self._empty.wait(), seconds)
+        await self._until_empty(seconds)
 
     async def close(self) -> None:
         """At once."""
         self.stop_accepting()
         for connection in list(self._connections):
             connection.transport.abort()
+        await self._until_empty(_CLOSE)
         await self._around.tasks.close()
+
+    async def _until_empty(self, seconds: float) -> None:
+        if self._connections:
+            self._empty.clear()
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._empty.wait(), seconds)
 
     # called by connections
 

@@ -83,6 +83,7 @@ class Connection(asyncio.Protocol, Generic[S]):
         """The peer's SETTINGS came."""
         self.closed = False
         self.received = 0
+        self._told_lost = False
         self._loop = asyncio.get_running_loop()
         self._max_header_bytes = max_header_bytes
         self._decoder = FieldDecoder(max_header_bytes)
@@ -113,7 +114,7 @@ class Connection(asyncio.Protocol, Generic[S]):
     def set_max_streams(self, count: int) -> None: ...
 
     def lost(self, text: str) -> None:
-        """The connection is closed, by whomever."""
+        """The connection is closed, by whomever. Called once."""
         raise NotImplementedError
 
     # asyncio.Protocol
@@ -161,8 +162,9 @@ class Connection(asyncio.Protocol, Generic[S]):
         self.transport.close()
 
     def _end(self, text: str) -> None:
-        if not self.closed or self.streams:
-            self.closed = True
+        self.closed = True
+        if not self._told_lost:
+            self._told_lost = True
             self.lost(text)
 
     def reset(self, stream: S, code: int) -> None:

@@ -85,6 +85,7 @@ async def start() -> AsyncIterator[Start]:
     for proxy in running:
         await proxy.listener.close()
         await proxy.upstream.close()
+    await asyncio.sleep(0.01)  # transports close in the next loop turns
 
 
 class Notes:

@@ -10,7 +10,18 @@ import grpc.aio
 import pytest
 
 BIG = 3 * 2**20 + 17
-STARTED, ENDED = asyncio.Event(), asyncio.Event()
+
+
+class Signals:
+    """What a running call tells its test."""
+
+    started: asyncio.Event
+    ended: asyncio.Event
+
+
+@pytest.fixture(autouse=True)
+async def signals() -> None:
+    Signals.started, Signals.ended = asyncio.Event(), asyncio.Event()
 
 
 async def echo(request: bytes, context: grpc.aio.ServicerContext) -> bytes:
@@ -25,11 +36,17 @@ async def refuse(request: bytes, context: grpc.aio.ServicerContext) -> bytes:
 
 
 async def sleep(request: bytes, context: grpc.aio.ServicerContext) -> bytes:
-    STARTED.set()
+    Signals.started.set()
     try:
         await asyncio.sleep(30)
     finally:
-        ENDED.set()
+        Signals.ended.set()
+    return request
+
+
+async def nap(request: bytes, context: grpc.aio.ServicerContext) -> bytes:
+    Signals.started.set()
+    await asyncio.sleep(0.1)
     return request
 
 
@@ -55,6 +72,7 @@ METHODS = {
     "/t/echo": grpc.unary_unary_rpc_method_handler(echo),
     "/t/refuse": grpc.unary_unary_rpc_method_handler(refuse),
     "/t/sleep": grpc.unary_unary_rpc_method_handler(sleep),
+    "/t/nap": grpc.unary_unary_rpc_method_handler(nap),
     "/t/remaining": grpc.unary_unary_rpc_method_handler(remaining),
     "/t/count": grpc.unary_stream_rpc_method_handler(count),
     "/t/total": grpc.stream_unary_rpc_method_handler(total),
@@ -157,18 +175,38 @@ async def test_the_deadline_reaches_the_upstream(channel):
 
 
 async def test_a_passed_deadline_cancels_the_upstream(channel):
-    ENDED.clear()
     with pytest.raises(grpc.aio.AioRpcError) as caught:
         await channel.unary_unary("/t/sleep")(b"", timeout=0.2)
     assert caught.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
-    await asyncio.wait_for(ENDED.wait(), 5)
+    await asyncio.wait_for(Signals.ended.wait(), 5)
+
+
+async def test_a_drain_lets_calls_finish(channel, proxy):
+    call = channel.unary_unary("/t/nap")(b"rested")
+    await asyncio.wait_for(Signals.started.wait(), 5)
+    await proxy.listener.drain(5)
+    assert proxy.listener.stats().connections == 0
+    assert await call == b"rested"
+
+
+async def test_another_process_takes_the_port_over_without_an_error(channel, proxy, server, start):
+    async def work() -> None:
+        for _ in range(200):
+            assert await channel.unary_unary("/t/echo")(b"x") == b"x"
+
+    async with asyncio.TaskGroup() as tasks:
+        for _ in range(4):
+            tasks.create_task(work())
+        await asyncio.sleep(0.05)
+        successor = await start(server, address=proxy.address)
+        await proxy.listener.drain(5)
+    assert proxy.listener.stats().connections == 0
+    assert successor.listener.stats().connections == 1
 
 
 async def test_a_cancelled_call_is_cancelled_upstream(channel):
-    STARTED.clear()
-    ENDED.clear()
     call = channel.unary_unary("/t/sleep")(b"")
-    await asyncio.wait_for(STARTED.wait(), 5)
+    await asyncio.wait_for(Signals.started.wait(), 5)
     call.cancel()
-    await asyncio.wait_for(ENDED.wait(), 5)
+    await asyncio.wait_for(Signals.ended.wait(), 5)
     assert await channel.unary_unary("/t/echo")(b"still") == b"still"
