@@ -1,4 +1,4 @@
-"""MilvusFrontend over a backend as a gRPC server that pymilvus can call: what the router will do after cutover, at its plainest."""
+"""MilvusFrontend over a backend as a gRPC server for pymilvus: what the router does after cutover, at its plainest."""
 
 from __future__ import annotations
 

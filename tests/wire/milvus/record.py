@@ -1,6 +1,6 @@
 """Records what a pymilvus version really sends: `python tests/wire/milvus/record.py VERSION PYTHON`.
 
-PYTHON is the interpreter of an environment that has that version (`pip install pymilvus==VERSION "setuptools<81"`). The scenario
+PYTHON is the interpreter of an environment with that version (`pip install pymilvus==VERSION "setuptools<81"`). The scenario
 runs there against the facade; what it saw must be `expected.json`, and every request lands in `recorded/VERSION.json` with
 the operation it means, to be read by a human before it is committed.
 """
