@@ -222,6 +222,7 @@ async def _sidecar(path: Path, config: Config, frontend: Frontend, state: StateD
         stack.push_async_callback(runner.cleanup)
         if state.after_power_loss:
             await _owe_all(stored, "the machine lost power: what was not on the disk yet is unknown")
+            state.acknowledge()
         await _reach(parts, config, clock)
         if stored.migration.primary is Place.SOURCE:
             await stored.catalog.discover(source.backend)
