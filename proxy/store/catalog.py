@@ -114,7 +114,7 @@ class StoredCatalog:
         server = await backend.ping()
         schemas = {name: await backend.describe(name) for name in await backend.collections()}
         aliases = dict(await backend.aliases())
-        released = frozenset(name for name, schema in schemas.items() if schema.native.get("loaded") is False)
+        released = frozenset(name for name, schema in schemas.items() if not _loaded(schema))
         seen = Contents(schemas, aliases, released)
         facts = {"version": server.version}
         await self._become(lambda now: replace(seen, excluded=now.excluded, facts={**now.facts, **facts}))
@@ -132,7 +132,7 @@ def changed(contents: Contents, change: SchemaWrite) -> Contents:
     """What the catalog is after an accepted change of schema."""
     match change:
         case CreateCollection(schema):
-            return replace(contents, schemas={**contents.schemas, schema.collection: schema})
+            return _created(contents, schema)
         case DropCollection(collection):
             return _without(contents, _named(contents, collection))
         case RenameCollection(collection, to):
@@ -148,6 +148,17 @@ def changed(contents: Contents, change: SchemaWrite) -> Contents:
             return _evolved(contents, change)
         case _:
             assert_never(change)
+
+
+def _created(contents: Contents, schema: Schema) -> Contents:
+    one = frozenset({schema.collection})
+    released = contents.released - one if _loaded(schema) else contents.released | one
+    return replace(contents, schemas={**contents.schemas, schema.collection: schema}, released=released)
+
+
+def _loaded(schema: Schema) -> bool:
+    """As the product that described it said; the others have everything loaded."""
+    return schema.native.get("loaded") is not False
 
 
 def _named(contents: Contents, name: str) -> str:

@@ -2,6 +2,7 @@
 
 import asyncio
 import math
+from dataclasses import replace
 
 import pytest
 
@@ -121,3 +122,10 @@ async def test_discovery_takes_over_what_the_source_has(shelf):
     assert catalog.collections() == ("a",)
     assert catalog.aliases() == {"alias": "a"}
     assert catalog.fact("version") == "memory"
+
+
+@pytest.mark.parametrize(("native", "loaded"), [({}, True), ({"loaded": True}, True), ({"loaded": False}, False)])
+async def test_a_collection_that_its_product_does_not_load_at_once_is_not_loaded(shelf, native, loaded):
+    catalog = StoredCatalog(shelf.store)
+    await catalog.apply(CreateCollection(replace(plain("a"), native=native)))
+    assert catalog.loaded("a") is loaded
