@@ -117,7 +117,7 @@ class Registry:
         self._lock.close()
 
     def load(self) -> None:
-        """Opens every collection. Raises Refused when another version wrote the directory, Fault when one is broken."""
+        """Opens every collection. Raises Refused when another version wrote the directory, or one is broken."""
         path = self._root / "collections.json"
         tree: dict[str, Any] = orjson.loads(path.read_bytes()) if path.exists() else _EMPTY
         if tree["version"] != FORMAT_VERSION:
@@ -177,7 +177,10 @@ def _saved(collection: Collection) -> dict[str, Any]:
 
 def _loaded(name: str, directory: Path, saved: dict[str, Any]) -> Collection:
     settings = models.CreateCollection.model_validate(saved["settings"])
-    return Collection.load(name, directory, settings, _INDEXES.validate_python(saved["indexes"]))
+    try:
+        return Collection.load(name, directory, settings, _INDEXES.validate_python(saved["indexes"]))
+    except Fault as fault:
+        raise Refused(f"the collection {name} in {directory} cannot be loaded: {fault}") from fault
 
 
 def _replace(path: Path, content: bytes) -> None:

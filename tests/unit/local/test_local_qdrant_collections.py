@@ -24,6 +24,14 @@ def test_a_collection_is_made_listed_described_and_dropped(client: QdrantClient,
     assert client.delete_collection(name) is False
 
 
+def test_a_name_may_need_encoding_in_a_path(client: QdrantClient, name: str) -> None:
+    odd = f"{name} ü%2F#&"
+    client.create_collection(odd, vectors_config=PLANE)
+    client.upsert(odd, [models.PointStruct(id=1, vector=[1, 1])])
+    assert client.count(odd).count == 1
+    assert odd in [found.name for found in client.get_collections().collections]
+
+
 def test_settings_are_told_back(client: QdrantClient, name: str) -> None:
     vectors = {
         "a": models.VectorParams(

@@ -82,6 +82,15 @@ def test_a_directory_of_another_version_is_refused(data: Path) -> None:
         QdrantServer(data).start()
 
 
+def test_a_collection_that_cannot_be_loaded_is_named(data: Path) -> None:
+    with QdrantServer(data) as server:
+        server.client(prefer_grpc=False).create_collection("broken", vectors_config=PLANE)
+    (directory,) = (data / "collections").iterdir()
+    (directory / "edge_config.json").write_text("{")
+    with pytest.raises(RuntimeError, match=r"the collection broken in .* cannot be loaded"):
+        QdrantServer(data).start()
+
+
 def test_indexes_are_built_at_the_start_when_asked(data: Path) -> None:
     params = models.VectorParams(size=128, distance=models.Distance.DOT)
     with QdrantServer(data, options=("--optimize",)) as server:

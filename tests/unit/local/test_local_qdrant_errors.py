@@ -251,6 +251,11 @@ def test_every_method_of_the_grpc_services_answers_or_is_refused_by_name(server:
         assert (code, text) == (ABSENT[1], "qdrant.Snapshots/Create is not available in the local server")
 
 
+def test_a_body_above_the_limit_is_refused(server: QdrantServer) -> None:
+    answer = httpx.put(f"{server.url}/collections/c/points", content=b" " * (33 * 2**20))
+    assert answer.status_code == 413
+
+
 def test_an_unknown_path_is_not_found(server: QdrantServer) -> None:
     assert httpx.get(f"{server.url}/nothing/here").status_code == 404
 
