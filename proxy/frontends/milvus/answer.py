@@ -7,8 +7,8 @@ from typing import Final
 
 from pymilvus.grpc_gen import common_pb2, milvus_pb2, schema_pb2
 
-from proxy.errors import NotFound, Reason
-from proxy.frontends.milvus.calls import CodedRefusal, Incoming, found, found_named, named, partition
+from proxy.errors import NotFound
+from proxy.frontends.milvus.calls import CodedNotFound, CodedRefusal, Incoming, found, found_named, named, partition
 from proxy.frontends.milvus.routes import Message
 from proxy.milvus.schema import DEFAULT_DATABASE, DEFAULT_PARTITION, INDEX_NAME, described, index_params, key_values, split_name
 from proxy.model.schema import Schema
@@ -63,7 +63,7 @@ def _list_databases(_: Incoming, catalog: Catalog, __: int) -> Message:
 def _describe_database(call: Incoming, catalog: Catalog, _: int) -> Message:
     name = call.database or DEFAULT_DATABASE
     if name not in _databases(catalog):
-        raise CodedRefusal(f"database not found[database={name}]", 800, Reason.NOT_FOUND)
+        raise CodedNotFound(f"database not found[database={name}]", 800)
     return milvus_pb2.DescribeDatabaseResponse(status=common_pb2.Status(), db_name=name)
 
 
@@ -73,9 +73,9 @@ def _describe_database(call: Incoming, catalog: Catalog, _: int) -> Message:
 def _describe(call: Incoming, catalog: Catalog, _: int) -> Message:
     try:
         return _description(call, named(call), catalog)
-    except CodedRefusal as refusal:
+    except CodedNotFound as missing:
         # the very words that clients before 2.4 look for
-        raise CodedRefusal(f"can't find collection {refusal}", refusal.code, refusal.reason) from None
+        raise CodedNotFound(f"can't find collection {missing}", missing.code) from None
 
 
 def _description(call: Incoming, name: str, catalog: Catalog) -> milvus_pb2.DescribeCollectionResponse:
@@ -205,7 +205,7 @@ def _describe_alias(call: Incoming, catalog: Catalog, _: int) -> Message:
     database, alias = call.database or DEFAULT_DATABASE, call.message.alias
     collection = catalog.aliases().get(call.name(alias))
     if collection is None:
-        raise CodedRefusal(f"alias not found[database={database}][alias={alias}]", 1600, Reason.NOT_FOUND)
+        raise CodedNotFound(f"alias not found[database={database}][alias={alias}]", 1600)
     return milvus_pb2.DescribeAliasResponse(
         status=common_pb2.Status(), db_name=database, alias=alias, collection=split_name(collection)[1]
     )
@@ -223,7 +223,7 @@ def _indexes(call: Incoming, catalog: Catalog) -> list[milvus_pb2.IndexDescripti
         if name in ("", params.get(INDEX_NAME, at)) and field in ("", at)
     ]
     if not known:
-        raise CodedRefusal(f"index not found[indexName={name}]", 700, Reason.NOT_FOUND)
+        raise CodedNotFound(f"index not found[indexName={name}]", 700)
     return known
 
 

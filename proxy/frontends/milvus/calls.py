@@ -26,8 +26,14 @@ _SINCE_2_4: Final[tuple[int, ...]] = (2, 4)
 class CodedRefusal(Refused):
     """A refusal with a number of Milvus's own, where the reason alone does not say it."""
 
-    def __init__(self, message: str, code: int, reason: Reason = Reason.INVALID) -> None:
-        super().__init__(message, reason)
+    def __init__(self, message: str, code: int) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class CodedNotFound(NotFound):
+    def __init__(self, message: str, code: int) -> None:
+        super().__init__(message)
         self.code = code
 
 
@@ -86,9 +92,8 @@ def found_named(call: Incoming, name: str, catalog: Catalog) -> str:
         return catalog.resolve(name)
     except NotFound:
         database, bare = call.database or DEFAULT_DATABASE, name.rpartition("/")[2]
-        raise CodedRefusal(
-            f"collection not found[database={database}][collection={bare}]", COLLECTION_NOT_FOUND, Reason.NOT_FOUND
-        ) from None
+        text = f"collection not found[database={database}][collection={bare}]"
+        raise CodedNotFound(text, COLLECTION_NOT_FOUND) from None
 
 
 def partition(schema: Schema, name: str) -> str | None:
@@ -96,7 +101,7 @@ def partition(schema: Schema, name: str) -> str | None:
     if name in ("", DEFAULT_PARTITION):
         return None
     if name not in schema.partitions:
-        raise CodedRefusal(f"partition not found[partition={name}]", 200, Reason.NOT_FOUND)
+        raise CodedNotFound(f"partition not found[partition={name}]", 200)
     return name
 
 

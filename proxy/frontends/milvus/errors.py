@@ -9,7 +9,7 @@ from pymilvus.grpc_gen import common_pb2
 
 from proxy.errors import Broken, ProxyError, Reason, Refused, Throttled, Uncertain
 from proxy.frontends import grpc
-from proxy.frontends.milvus.calls import CodedRefusal, answered
+from proxy.frontends.milvus.calls import CodedNotFound, CodedRefusal, answered
 from proxy.frontends.milvus.routes import CALLS, method_of
 from proxy.milvus.status import CODES, error_of, failed
 from proxy.ports import Outcome, Reply, Request
@@ -57,7 +57,7 @@ def refusal(request: Request, error: ProxyError) -> Reply:
 
 
 def _code(error: Refused) -> int:
-    return error.code if isinstance(error, CodedRefusal) else CODES[error.reason]
+    return error.code if isinstance(error, (CodedRefusal, CodedNotFound)) else CODES[error.reason]
 
 
 def _with_status(method: str, status: common_pb2.Status) -> bytes:
