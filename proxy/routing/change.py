@@ -5,10 +5,11 @@ Not: whether it may be done (gates, asked before), which requests wait (hold.py)
 
 | step | fails | then |
 |---|---|---|
+| nearly drained, while writes go on | not within cutover.max_hold | nothing has changed |
 | hold: new writes wait | cannot | |
-| writes under way land, the journal drains | longer than cutover.max_hold | release; nothing has changed |
-| commit epoch + 1, durable | disk | release; nothing has changed |
-| turn the mirror, switch the routes | cannot: memory only; after a crash here the start reads the new epoch | |
+| writes under way land, the journal drains | not within cutover.max_hold | release; nothing has changed |
+| commit epoch + 1, durable | the disk refuses | release; nothing has changed |
+| turn the mirror, switch the routes | only by a fault of ours | what waits is not released; a restart reads the new epoch |
 | release what waited, in order | cannot | |
 """
 
@@ -21,7 +22,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from proxy.config import CutoverConfig, Phase
-from proxy.errors import Reason, Refused
+from proxy.errors import ProxyError, Refused
 from proxy.mirror.mirror import Mirror
 from proxy.ports import Clock
 from proxy.routing.phase import PHASES
@@ -64,35 +65,41 @@ class Change:
         self._sides = sides
         self._config = config
         self._clock = clock
-        self._alone = asyncio.Lock()
 
     async def run(self, phase: Phase, decision: Decision) -> Changed:
-        """Enters `phase`, whose primary is the other place. Raises Refused when it could not drain in time."""
-        if self._alone.locked():
-            raise Refused("a change of primary is under way already", Reason.ALREADY_EXISTS)
-        async with self._alone:
-            # The backlog goes while writes still go on, so that only the last of it is waited for in the hold.
-            await self._within(self._nearly_drained(), "the journal did not come close to empty")
-            with tracer.start_as_current_span("change of primary", attributes={"phase": phase}):
-                begun = self._clock.monotonic()
-                self._router.hold.begin()
-                try:
-                    await self._commit(phase, decision)
-                finally:
-                    self._router.hold.release()
-                    held = self._clock.monotonic() - begun
-                    metrics.HOLD_SECONDS.observe(held)
+        """Enters `phase`, whose primary is the other place; one at a time. Raises Refused when it could not drain in time."""
+        # The backlog goes while writes still go on, so that only the last of it is waited for in the hold.
+        await self._within(self._nearly_drained(), "the journal did not come close to empty")
+        with tracer.start_as_current_span("change of primary", attributes={"phase": phase}):
+            begun = self._clock.monotonic()
+            self._router.hold.begin()
+            await self._decide(phase, decision)
+            await self._turn(phase)
+            self._router.hold.release()
+            held = self._clock.monotonic() - begun
+        metrics.HOLD_SECONDS.observe(held)
         log.info("the primary has changed", extra={"phase": phase, "epoch": self._migration.epoch, "held": round(held, 4)})
         return Changed(self._migration.epoch, held)
 
-    async def _commit(self, phase: Phase, decision: Decision) -> None:
-        await self._within(self._drained(), "writes under way and the journal did not finish")
-        row = PHASES[phase]
-        await self._migration.commit_epoch(self._migration.epoch + 1, row.primary, phase, decision)
-        primary, secondary = self._sides.at(row.primary), self._sides.at(row.primary.other)
-        await self._mirror.turn(primary.backend, secondary.backend, self._migration.epoch)
-        await self._shadow.turn(primary.backend, secondary.backend, self._migration.epoch)
+    async def _decide(self, phase: Phase, decision: Decision) -> None:
+        """Up to the point of no return. What fails before it releases; a cancelled commit may have happened, and does not."""
+        try:
+            await self._within(self._drained(), "writes under way and the journal did not finish")
+        except BaseException:
+            self._router.hold.release()
+            raise
+        try:
+            await self._migration.commit_epoch(self._migration.epoch + 1, PHASES[phase].primary, phase, decision)
+        except ProxyError:
+            self._router.hold.release()
+            raise
+
+    async def _turn(self, phase: Phase) -> None:
+        place = PHASES[phase].primary
+        primary, secondary = self._sides.at(place).backend, self._sides.at(place.other).backend
+        await self._mirror.turn(primary, secondary, self._migration.epoch)
         self._router.enter(phase)
+        await self._shadow.turn(primary, secondary, self._migration.epoch)
 
     async def _nearly_drained(self) -> None:
         while self._mirror.status().oldest_seconds > CLOSE_ENOUGH:

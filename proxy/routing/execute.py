@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from dataclasses import replace
 
 from proxy.errors import Reason, Refused
 from proxy.model.operation import (
@@ -43,7 +44,7 @@ async def read(backend: Backend, operation: Read) -> Result:
 async def matching(backend: Backend, write: RemoveWhere, limit: int) -> tuple[Key, ...] | None:
     """The keys that a write by filter selects now, at LATEST; None when they are more than `limit`."""
     keys: list[Key] = []
-    scan = Scan(write.collection, LISTING_PAGE, filter=write.filter, partitions=write.partitions, fields=(), vector_names=())
+    scan = _selection(write)
     while True:
         page = await backend.scan(scan)
         keys.extend(point.key for point in page.points)
@@ -51,20 +52,27 @@ async def matching(backend: Backend, write: RemoveWhere, limit: int) -> tuple[Ke
             return None
         if page.end:
             return tuple(keys)
-        scan = Scan(
-            write.collection,
-            LISTING_PAGE,
-            after=page.points[-1].key,
-            filter=write.filter,
-            partitions=write.partitions,
-            fields=(),
-            vector_names=(),
-        )
+        scan = replace(scan, after=page.points[-1].key)
+
+
+async def remove_in_pages(backend: Backend, write: RemoveWhere) -> Done:
+    """Of a selection that is too large to be listed at once."""
+    removed = 0
+    while (page := await backend.scan(_selection(write))).points:
+        await backend.remove(tuple(point.key for point in page.points))
+        removed += len(page.points)
+    return Done(count=removed)
+
+
+def _selection(write: RemoveWhere) -> Scan:
+    return Scan(write.collection, LISTING_PAGE, filter=write.filter, partitions=write.partitions, fields=(), vector_names=())
 
 
 async def write(backend: Backend, operation: DataWrite, listed: Collection[Key]) -> Done:
     """`listed`: the keys that a write by filter selects. Not atomic over points, as in all four products."""
     match operation:
+        case Put(complete=False):
+            raise Refused("only a server of the client's own product can make what this request leaves out", Reason.UNSUPPORTED)
         case Put(points=points):
             return await _put(backend, points)
         case Patch(points=points):

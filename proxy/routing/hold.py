@@ -6,59 +6,67 @@ Owns: the wait and its bounds, the count of writes under way. Not: what becomes 
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 
 from proxy.errors import Unavailable
+from proxy.routing.under_way import UnderWay
 
 
 class Hold:
-    """`flying` counts writes between their decision and their outcome; `max_requests` and `max_bytes` bound those that wait."""
+    """Between `take_off` (its decision) and `land` (its outcome) a write is under way.
+
+    `max_requests` and `max_bytes` bound those that wait.
+    """
 
     def __init__(self, max_requests: int, max_bytes: int) -> None:
         self._max_requests = max_requests
         self._max_bytes = max_bytes
-        self._waiting: deque[asyncio.Future[None]] = deque()
+        self._waiting: dict[asyncio.Future[None], None] = {}
         self._bytes = 0
-        self._flying = 0
-        self._landed = asyncio.Event()
-        self._landed.set()
+        self._flying = UnderWay()
         self.holding = False
 
     def __repr__(self) -> str:
-        return f"<Hold {'holding' if self.holding else 'idle'} waiting={len(self._waiting)} flying={self._flying}>"
+        return f"<Hold {'holding' if self.holding else 'idle'} waiting={self.waiting} flying={self.flying}>"
+
+    @property
+    def waiting(self) -> int:
+        return len(self._waiting)
+
+    @property
+    def flying(self) -> int:
+        return self._flying.count
 
     def take_off(self) -> None:
-        self._flying += 1
-        self._landed.clear()
+        self._flying.begin()
 
     def land(self) -> None:
-        self._flying -= 1
-        if not self._flying:
-            self._landed.set()
+        self._flying.end()
 
     async def passed(self, size: int) -> None:
-        """Waits until nothing is held. `size`: bytes that the write keeps in memory. Raises Unavailable above a bound."""
-        if not self.holding:
-            return
-        if len(self._waiting) >= self._max_requests or self._bytes + size > self._max_bytes:
-            raise Unavailable("too many writes wait for the change of primary; try again in a few seconds")
-        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiting.append(turn)
-        self._bytes += size
-        try:
-            await turn
-        finally:
-            self._bytes -= size
+        """Waits until nothing is held; take off before the next await. `size`: bytes that the write keeps in memory.
+
+        Raises Unavailable above a bound.
+        """
+        while self.holding:  # again: another change may have begun before this one's turn came
+            if self.waiting >= self._max_requests or self._bytes + size > self._max_bytes:
+                raise Unavailable("too many writes wait for the change of primary; try again in a few seconds")
+            turn = asyncio.get_running_loop().create_future()
+            self._waiting[turn] = None
+            self._bytes += size
+            try:
+                await turn
+            finally:
+                del self._waiting[turn]
+                self._bytes -= size
 
     def begin(self) -> None:
         self.holding = True
 
     async def all_landed(self) -> None:
-        await self._landed.wait()
+        await self._flying.none()
 
     def release(self) -> None:
         self.holding = False
-        while self._waiting:
-            turn = self._waiting.popleft()
+        for turn in self._waiting:
             if not turn.done():
                 turn.set_result(None)

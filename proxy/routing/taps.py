@@ -1,4 +1,4 @@
-"""What watches a relayed exchange: a write on its way into the journal, a read on its way into a sample."""
+"""What watches a relayed exchange: a write on its way into the journal, one that the journal misses, a read to be sampled."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from proxy.config import MirrorMode
-from proxy.errors import ProxyError, Unavailable
+from proxy.errors import ProxyError, Reason, Refused
 from proxy.mirror.mirror import Listing, Mirror, Ticket
 from proxy.ports import Clock, Frontend, Outcome, Reply, Request, Route
 from proxy.shadow.sample import Sample
@@ -18,7 +18,7 @@ Spawn: TypeAlias = Callable[[Coroutine[Any, Any, None]], None]
 
 @dataclass(frozen=True, slots=True)
 class WritePath:
-    """What every write tap shares. `mode` tells a write's mirror mode; `landed` counts it out; `spawn` owns its waits."""
+    """What all mirrored writes share. `mode` tells a write's mirror mode; `landed` counts it out; `spawn` owns its waits."""
 
     mirror: Mirror
     frontend: Frontend
@@ -27,47 +27,60 @@ class WritePath:
     spawn: Spawn
     sync_timeout: float
 
+    async def applied(self, ticket: Ticket, request: Request) -> ProxyError | None:
+        """Waits as the write's mode says. What the client is told instead of success."""
+        mode = self.mode(request)
+        fault = None if mode is MirrorMode.ASYNC else await ticket.applied(self.sync_timeout)
+        return fault if mode is MirrorMode.STRICT else None
+
 
 class WriteTap:
     """Journals a write: its last bytes leave when the intent survives our death, its reply when it survives a power cut."""
 
     holds_reply = True
 
-    def __init__(self, path: WritePath, route: Route, role: str, listing: Listing | None = None) -> None:
+    def __init__(self, path: WritePath, route: Route, role: str, head: Request, listing: Listing | None = None) -> None:
+        """`head`: the request, as far as it is known by now."""
         self.limit = path.frontend.max_body
         self._path = path
         self._route = route
         self._role = role
         self._listing = listing
-        self._request = Request(b"", b"", (), b"")
+        self._request = head
         self._ticket: Ticket | None = None
-        self._ended = False
 
     def request(self, request: Request | None, go: Go) -> None:
-        # Above the limit net has refused it already; an empty body cannot be decoded and becomes a visible debt.
-        self._request = request or self._request
-        try:
-            ticket = self._path.mirror.begin(self._request, self._route, self._role, listing=self._listing)
-        except Unavailable as error:
-            go(self._path.frontend.refuse(self._request, error))
+        if request is None:
+            go(self._refusal(Refused(f"the request is larger than {self.limit} bytes", Reason.TOO_LARGE)))
             return
-        self._ticket = ticket
-        ticket.when_written(lambda error: go(self._refusal(error)))
+        self._request = request
+        try:
+            self._ticket = self._path.mirror.begin(request, self._route, self._role, listing=self._listing)
+        except ProxyError as error:
+            go(self._refusal(error))
+        else:
+            self._ticket.when_written(lambda error: go(self._refusal(error)))
 
     def reply(self, reply: Reply | None, go: Go) -> None:
+        ticket = self._ticket
+        if ticket is None:  # the primary answered before it had the whole request, so it did nothing
+            go(None)
+            return
         outcome = Outcome.UNKNOWN if reply is None else self._path.frontend.outcome(self._request, reply)
-        self._end(outcome, reply if self._route.needs_reply else None)
-        mode = self._path.mode(self._request) if outcome is Outcome.ACCEPTED else MirrorMode.ASYNC
-        if mode is MirrorMode.ASYNC and self._ticket is not None:
-            self._ticket.when_durable(lambda error: go(self._refusal(error)))
-        else:
-            self._path.spawn(self._wait_applied(mode, go))
+        self._end(outcome, reply)
+        match outcome:
+            case Outcome.REFUSED:
+                go(None)
+            case Outcome.UNKNOWN:
+                ticket.when_durable(lambda _: go(None))
+            case Outcome.ACCEPTED if self._path.mode(self._request) is MirrorMode.ASYNC:
+                ticket.when_durable(lambda error: go(self._refusal(error)))
+            case Outcome.ACCEPTED:
+                self._path.spawn(self._when_applied(ticket, go))
 
-    async def _wait_applied(self, mode: MirrorMode, go: Go) -> None:
-        assert self._ticket is not None
-        fault = await self._ticket.applied(self._path.sync_timeout)
-        strict = mode is MirrorMode.STRICT and fault is not None
-        self._ticket.when_durable(lambda error: go(self._refusal(fault if strict else error)))
+    async def _when_applied(self, ticket: Ticket, go: Go) -> None:
+        fault = await self._path.applied(ticket, self._request)
+        ticket.when_durable(lambda error: go(self._refusal(fault or error)))
 
     def done(self, reply: Reply | None) -> None:
         self._path.landed()
@@ -77,12 +90,44 @@ class WriteTap:
         self._path.landed()
 
     def _end(self, outcome: Outcome, reply: Reply | None) -> None:
-        if self._ticket is not None and not self._ended:
-            self._ended = True
+        if self._ticket is not None:
             self._path.mirror.end(self._ticket, outcome, reply)
 
     def _refusal(self, error: ProxyError | None) -> Reply | None:
         return None if error is None else self._path.frontend.refuse(self._request, error)
+
+
+class UnmirroredTap:
+    """A change that the journal does not get: `owe` makes a debt of it where the mirror runs, and then calls.
+
+    Before it, because we may die meanwhile; after it, because verify may have passed meanwhile.
+    """
+
+    holds_reply = False
+    limit = 0
+
+    def __init__(
+        self, owe: Callable[[Callable[[ProxyError | None], None]], None], refuse: Callable[[ProxyError], Reply]
+    ) -> None:
+        self._owe = owe
+        self._refuse = refuse
+
+    def request(self, request: Request | None, go: Go) -> None:
+        self._owe(lambda error: go(None if error is None else self._refuse(error)))
+
+    def reply(self, reply: Reply | None, go: Go) -> None:
+        go(None)
+
+    def done(self, reply: Reply | None) -> None:
+        self._owe(_nothing)
+
+    def failed(self, error: ProxyError, *, sent: bool) -> None:
+        if sent:
+            self._owe(_nothing)
+
+
+def _nothing(error: ProxyError | None) -> None:
+    """A debt holds in memory even where the disk refuses it, and the refusal is logged."""
 
 
 class SampleTap:

@@ -1,17 +1,20 @@
 """Runs a client's calls on a side of another product: decode, journal, execute, encode.
 
-Owns: the order of these steps, what each failure leaves behind. Not: whether a call is translated (plan), nor how (frontends).
+Owns: the order of these steps, what each failure leaves behind, the patience with a side that is away for a moment.
+Not: whether a call is translated (plan), nor how (frontends), nor the calls of a backend (execute).
 """
 
 from __future__ import annotations
 
-import asyncio
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
+from typing import Final, TypeVar
 
-from proxy.errors import ProxyError
-from proxy.mirror.mirror import Listing, Mirror, Ticket
+from tenacity import AsyncRetrying, retry_if_exception, stop_after_delay, wait_exponential
+
+from proxy.errors import ProxyError, Refused, Unavailable, Uncertain
+from proxy.mirror.mirror import Listing, Ticket
 from proxy.model.operation import (
     Count,
     DataWrite,
@@ -28,50 +31,66 @@ from proxy.model.operation import (
     Search,
     Write,
     collection_of,
+    keys_of,
 )
-from proxy.ports import Backend, Frontend, Outcome, Reply, Request, Route
+from proxy.model.point import Key
+from proxy.ports import Backend, Clock, Frontend, Outcome, Reply, Request, Route
 from proxy.routing import execute
+from proxy.routing.mark import reached
+from proxy.routing.taps import WritePath
 from proxy.routing.turnstile import Turnstile
 from proxy.store.catalog import StoredCatalog
 
-_READS = (Search, Fetch, Scan, Count)
-_DATA_WRITES = (Put, Remove, RemoveWhere, Patch, Opaque)
+T = TypeVar("T")
+
+_READS: Final = (Search, Fetch, Scan, Count)
+_DATA_WRITES: Final = (Put, Remove, RemoveWhere, Patch, Opaque)
 
 
 class Translator:
-    """Every call raises ProxyError where it fails; the router says it in the client's protocol."""
+    """Every call raises ProxyError where it fails; the router says it in the client's protocol.
 
-    def __init__(self, frontend: Frontend, catalog: StoredCatalog, mirror: Mirror, expand_limit: int) -> None:
-        self._frontend = frontend
+    `bridge`: seconds that a call waits for a primary that is away. `expand_limit`: keys that a write by filter may touch.
+    """
+
+    def __init__(self, path: WritePath, catalog: StoredCatalog, clock: Clock, *, bridge: float, expand_limit: int) -> None:
+        self._path = path
+        self._frontend: Frontend = path.frontend
+        self._mirror = path.mirror
         self._catalog = catalog
-        self._mirror = mirror
+        self._clock = clock
+        self._bridge = bridge
         self._expand_limit = expand_limit
         self._turnstiles: defaultdict[str, Turnstile] = defaultdict(Turnstile)
 
     async def read(self, backend: Backend, request: Request) -> Reply:
-        """Raises ProxyError: a canary read falls back then."""
-        operation = self._frontend.decode(request, self._catalog)
-        if not isinstance(operation, _READS):
-            raise TypeError(f"{request.path!r} is routed as a read and means {type(operation).__name__}")
-        result = await execute.read(backend, operation)
+        """From a secondary: what fails, fails at once."""
+        operation = self._read_of(request)
+        return self._frontend.encode(request, operation, await execute.read(backend, operation), self._catalog)
+
+    async def read_primary(self, backend: Backend, request: Request) -> Reply:
+        operation = self._read_of(request)
+        result = await self._bridged(lambda: execute.read(backend, operation))
         return self._frontend.encode(request, operation, result, self._catalog)
 
     async def write(self, backend: Backend, request: Request, route: Route, role: str, *, mirrored: bool) -> Reply:
-        """Raises ProxyError where the write was refused or failed; what may have been applied is in the journal then."""
-        operation = self._frontend.decode(request, self._catalog)
+        """What may have been applied is in the journal, whatever is raised."""
+        operation = self._write_of(request)
         async with self._turn(operation):
             listing = await self.listing(backend, operation)
-            ticket = await self._journaled(request, route, role, listing) if mirrored else None
+            if not mirrored:
+                return self._said(request, operation, await self._run(backend, operation, listing))
+            ticket = await self._journaled(request, route, role, listing)
             try:
-                done = await self._run(backend, operation, listing)
-                reply = self._frontend.encode(request, operation, done, self._catalog)
-            except BaseException:
-                # Refused or not, some of its points may have been written: the mirror settles them all.
-                self._end(ticket, Outcome.UNKNOWN, None)
+                reply = self._said(request, operation, await self._run(backend, operation, listing))
+            except BaseException as error:
+                self._give_up(ticket, operation, listing, error)
                 raise
-            self._end(ticket, Outcome.ACCEPTED, reply if route.needs_reply else None)
-            if ticket is not None:
-                await _mark(ticket.when_durable)
+            self._mirror.end(ticket, Outcome.ACCEPTED, reply)
+        fault = await self._path.applied(ticket, request)
+        await reached(ticket.when_durable)
+        if fault is not None:
+            raise fault
         return reply
 
     async def listing(self, backend: Backend, operation: Write | Read) -> Listing | None:
@@ -79,38 +98,33 @@ class Translator:
         if not isinstance(operation, RemoveWhere):
             return None
         since = self._mirror.position
-        keys = await execute.matching(backend, operation, self._expand_limit)
+        keys = await self._bridged(lambda: execute.matching(backend, operation, self._expand_limit))
         return None if keys is None else Listing(keys, since)
 
-    async def _run(self, backend: Backend, operation: Write | Read, listing: Listing | None) -> Done:
-        if isinstance(operation, _DATA_WRITES):
-            return await self._write(backend, operation, listing)
+    # ---- inside ----
+
+    def _read_of(self, request: Request) -> Read:
+        operation = self._frontend.decode(request, self._catalog)
+        if not isinstance(operation, _READS):
+            raise TypeError(f"{request.path!r} is routed as a read and means {type(operation).__name__}")
+        return operation
+
+    def _write_of(self, request: Request) -> Write:
+        operation = self._frontend.decode(request, self._catalog)
         if isinstance(operation, _READS):
-            raise TypeError(f"a write means {type(operation).__name__}")
+            raise TypeError(f"{request.path!r} is routed as a write and means {type(operation).__name__}")
+        return operation
+
+    def _said(self, request: Request, operation: Write, done: Done) -> Reply:
+        return self._frontend.encode(request, operation, done, self._catalog)
+
+    async def _run(self, backend: Backend, operation: Write, listing: Listing | None) -> Done:
+        if isinstance(operation, _DATA_WRITES):
+            return await self._bridged(lambda: _write(backend, operation, listing))
         return await self._change(backend, operation)
 
-    async def _write(self, backend: Backend, operation: DataWrite, listing: Listing | None) -> Done:
-        if isinstance(operation, RemoveWhere) and listing is None:
-            return await self._remove_in_pages(backend, operation)
-        return await execute.write(backend, operation, listing.keys if listing else ())
-
-    async def _remove_in_pages(self, backend: Backend, write: RemoveWhere) -> Done:
-        removed = 0
-        scan = Scan(
-            write.collection,
-            execute.LISTING_PAGE,
-            filter=write.filter,
-            partitions=write.partitions,
-            fields=(),
-            vector_names=(),
-        )
-        while (page := await backend.scan(scan)).points:
-            await backend.remove(tuple(point.key for point in page.points))
-            removed += len(page.points)
-        return Done(count=removed)
-
     async def _change(self, backend: Backend, change: SchemaWrite) -> Done:
-        await backend.apply(change)
+        await self._bridged(lambda: backend.apply(change))
         # The client may ask for it with its next call; the mirror applies it once more in its order, harmlessly.
         await self._catalog.apply(change)
         return Done()
@@ -119,32 +133,51 @@ class Translator:
         await self._mirror.room()
         ticket = self._mirror.begin(request, route, role, listing=listing)
         try:
-            await _mark(ticket.when_written)
+            await reached(ticket.when_written)
         except BaseException:
-            self._end(ticket, Outcome.REFUSED, None)
+            self._mirror.end(ticket, Outcome.REFUSED, None)
             raise
         return ticket
 
-    def _end(self, ticket: Ticket | None, outcome: Outcome, reply: Reply | None) -> None:
-        if ticket is not None:
-            self._mirror.end(ticket, outcome, reply)
+    def _give_up(self, ticket: Ticket, operation: Write, listing: Listing | None, error: BaseException) -> None:
+        """Nothing more of it can land where the side has answered; but some of its points may have been written."""
+        keys = _touched(operation, listing, error)
+        if keys is None:
+            self._mirror.end(ticket, Outcome.UNKNOWN, None)
+        else:
+            self._mirror.mark_dirty(keys, f"a write that failed on the primary: {error}")
+            self._mirror.end(ticket, Outcome.REFUSED, None)
 
-    def _turn(self, operation: Write | Read) -> AbstractAsyncContextManager[None]:
+    def _turn(self, operation: Write) -> AbstractAsyncContextManager[None]:
         turnstile = self._turnstiles[collection_of(operation)]
         return turnstile.alone() if isinstance(operation, Patch) else turnstile.together()
 
+    async def _bridged(self, work: Callable[[], Awaitable[T]]) -> T:
+        """Tries again while the side takes nothing: the application does not see a short outage. Writes are of state."""
+        retrying = AsyncRetrying(
+            sleep=self._clock.sleep,
+            retry=retry_if_exception(lambda error: isinstance(error, Unavailable) and not isinstance(error, Uncertain)),
+            stop=stop_after_delay(self._bridge),
+            wait=wait_exponential(0.05, max=1.0),
+            reraise=True,
+        )
+        return await retrying(work)
 
-async def _mark(register: Callable[[Callable[[ProxyError | None], None]], None]) -> None:
-    """Waits for a mark of a ticket; raises its error."""
-    reached: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
-    def call(error: ProxyError | None) -> None:
-        if reached.done():
-            return
-        if error is None:
-            reached.set_result(None)
-        else:
-            reached.set_exception(error)
+def _touched(operation: Write, listing: Listing | None, error: BaseException) -> frozenset[Key] | None:
+    """What a write that ended so may have changed; None where only the primary can say, now or later."""
+    match operation:
+        case _ if not isinstance(error, ProxyError) or isinstance(error, Uncertain):
+            return None
+        case Put() | Patch() | Remove():
+            return keys_of(operation)
+        case RemoveWhere():
+            return None if listing is None else frozenset(listing.keys)
+        case _:
+            return frozenset() if isinstance(error, Refused) else None
 
-    register(call)
-    await reached
+
+async def _write(backend: Backend, operation: DataWrite, listing: Listing | None) -> Done:
+    if isinstance(operation, RemoveWhere) and listing is None:
+        return await execute.remove_in_pages(backend, operation)
+    return await execute.write(backend, operation, listing.keys if listing else ())

@@ -6,28 +6,27 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+from proxy.routing.under_way import UnderWay
+
 
 class Turnstile:
     """One per collection. A waiting `alone` lets those inside finish and keeps others out until it is done."""
 
     def __init__(self) -> None:
-        self._changed = asyncio.Condition()
-        self._inside = 0
-        self._alone = asyncio.Lock()
+        self._inside = UnderWay()
+        self._door = asyncio.Lock()
 
     @asynccontextmanager
     async def together(self) -> AsyncIterator[None]:
-        async with self._alone:
-            self._inside += 1
+        async with self._door:
+            self._inside.begin()
         try:
             yield
         finally:
-            self._inside -= 1
-            async with self._changed:
-                self._changed.notify_all()
+            self._inside.end()
 
     @asynccontextmanager
     async def alone(self) -> AsyncIterator[None]:
-        async with self._alone, self._changed:
-            await self._changed.wait_for(lambda: not self._inside)
+        async with self._door:
+            await self._inside.none()
             yield
