@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -28,12 +28,13 @@ from proxy.control.stages import Stages
 from proxy.door import Door
 from proxy.errors import ConfigError, ProxyError, Refused, Unavailable
 from proxy.frontends.milvus.frontend import MilvusFrontend
-from proxy.listening import ask_to_leave, check_free, drain, open_ports, stop_signal
+from proxy.listening import StopSignal, ask_to_leave, check_free, drain, open_ports
 from proxy.mirror import parts as mirror_parts
 from proxy.mirror.journal import Journal
 from proxy.mirror.mirror import Mirror
 from proxy.model.place import Place
 from proxy.model.schema import Product
+from proxy.net.listener import Listener
 from proxy.net.upstream import Upstream
 from proxy.ports import Backend, Catalog, Clock, Frontend, Roles
 from proxy.routing.change import Change
@@ -68,20 +69,41 @@ ROLES: Final[Mapping[Product, Mapping[str, str]]] = {
     Product.MILVUS: {"grpc": "url"},
 }
 """Product -> role of a listening port -> the key of the side's address behind it."""
+REACH_PAUSE: Final = 1.0
 LEAVE: Final = 30.0
 """Seconds beyond relay.drain that a takeover waits for the running sidecar to let go of the state."""
 
 
 def run(path: Path, *, takeover: bool) -> None:
-    """Blocks until SIGTERM or SIGINT. Raises ConfigError and other ProxyErrors where it cannot start."""
+    """Blocks until SIGTERM or SIGINT. Raises ConfigError and other ProxyErrors where it cannot start or go on."""
     config = load(path)
     logs.set_up(config.telemetry.log_level, config.telemetry.log_format)
-    uvloop.run(_serve(path, config, takeover))
+    try:
+        uvloop.run(_until_stopped(path, config, takeover))
+    except ExceptionGroup as group:
+        ours, others = group.split(ProxyError)
+        if ours is None or others is not None:
+            raise
+        raise _first(ours) from group
 
 
-async def _serve(path: Path, config: Config, takeover: bool) -> None:
+def _first(group: ExceptionGroup[ProxyError]) -> ProxyError:
+    first = group.exceptions[0]
+    return _first(first) if isinstance(first, ExceptionGroup) else first
+
+
+async def _until_stopped(path: Path, config: Config, takeover: bool) -> None:
+    stop = StopSignal()
+    try:
+        await _serve(path, config, takeover, stop)
+    except asyncio.CancelledError:
+        if not stop.asked:
+            raise
+        log.info("stopped before it was ready")
+
+
+async def _serve(path: Path, config: Config, takeover: bool, stop: StopSignal) -> None:
     clock = SystemClock()
-    stop = stop_signal()
     frontend = _frontend(config, clock)
     door = Door()
     async with AsyncExitStack() as stack:
@@ -96,14 +118,17 @@ async def _serve(path: Path, config: Config, takeover: bool) -> None:
             ask_to_leave(config.state)
         await state.acquire(Identity.of(config.source, config.target), wait=config.relay.drain + LEAVE if takeover else 0)
         stack.push(lambda kind, *_: state.release() if kind is None else None)
-        async with _sidecar(path, config, frontend, state, clock) as parts:
+        async with _sidecar(path, config, frontend, state, listeners, clock) as parts:
             door.open(parts.router)
-            log.info(
-                "ready", extra={"listen": dict(config.listen), "admin": config.admin.address, "phase": parts.migration.phase}
-            )
+            log.info("ready", extra=_told(config, parts))
             await stop.wait()
             log.info("stopping")
-            await drain(listeners, config.relay.drain)
+            await drain(listeners.values(), config.relay.drain)
+
+
+def _told(config: Config, parts: Parts) -> dict[str, object]:
+    listen = {role: listener.address for role, listener in parts.listeners.items()}
+    return {"listen": listen, "admin": config.admin.address, "phase": parts.migration.phase, "epoch": parts.migration.epoch}
 
 
 # ---- parts ----
@@ -121,17 +146,29 @@ def _frontend(config: Config, clock: Clock) -> Frontend:
 
 
 def _side(place: Place, side: SideConfig, catalog: Catalog, config: Config, stack: AsyncExitStack) -> Side:
-    backend = BACKENDS[side.product](side, catalog)
-    stack.push_async_callback(backend.close)
-    upstreams = {}
-    for role in config.listen if side.product is config.source.product else ():
-        key = ROLES[side.product][role]
-        url = getattr(side, key)
-        if url is None:
-            raise ConfigError(f"{place}.{key}", f"is needed for listen.{role}")
-        upstreams[role] = upstream = Upstream(f"{place} {role}", url, side.tls, config.relay)
-        stack.push_async_callback(upstream.close)
+    with _explained(place):
+        backend = BACKENDS[side.product](side, catalog)
+        stack.push_async_callback(backend.close)
+        upstreams = {}
+        for role in config.listen if side.product is config.source.product else ():
+            key = ROLES[side.product][role]
+            url = getattr(side, key)
+            if url is None:
+                raise ConfigError(key, f"is needed for listen.{role}")
+            upstreams[role] = upstream = Upstream(f"{place} {role}", url, side.tls, config.relay)
+            stack.push_async_callback(upstream.close)
     return Side(place, side.product, backend, upstreams)
+
+
+@contextmanager
+def _explained(place: Place) -> Iterator[None]:
+    """A side knows its own settings only; the operator knows them by the place's."""
+    try:
+        yield
+    except ConfigError as error:
+        raise ConfigError(f"{place}.{error.path}", str(error).removeprefix(f"{error.path}: ")) from error
+    except Refused as error:
+        raise ConfigError(str(place), str(error)) from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +196,15 @@ class Stored:
         )
 
 
-def _parts(config: Config, frontend: Frontend, stored: Stored, sides: Sides, journal: Journal, clock: Clock) -> Parts:
+def _parts(
+    config: Config,
+    frontend: Frontend,
+    stored: Stored,
+    sides: Sides,
+    journal: Journal,
+    listeners: Mapping[str, Listener],
+    clock: Clock,
+) -> Parts:
     primary = sides.at(stored.migration.primary)
     # Without a target nothing is mirrored, so the second side is never asked.
     secondary = sides.at(primary.place.other) if sides.target else sides.source
@@ -182,6 +227,7 @@ def _parts(config: Config, frontend: Frontend, stored: Stored, sides: Sides, jou
         change=Change(router, mirror, shadow, stored.migration, sides, config.cutover, clock),
         stages=Stages(stored.migration, router, mirror, catalog, stored.debts, sides),
         tasks=_tasks(config, stored, sides, mirror, clock),
+        listeners=listeners,
     )
 
 
@@ -205,14 +251,16 @@ def _tasks(config: Config, stored: Stored, sides: Sides, mirror: Mirror, clock: 
 
 
 @asynccontextmanager
-async def _sidecar(path: Path, config: Config, frontend: Frontend, state: StateDir, clock: Clock) -> AsyncIterator[Parts]:
+async def _sidecar(
+    path: Path, config: Config, frontend: Frontend, state: StateDir, listeners: Mapping[str, Listener], clock: Clock
+) -> AsyncIterator[Parts]:
     async with AsyncExitStack() as stack:
         stored = Stored.open(state, config, clock, stack)
         source = _side(Place.SOURCE, config.source, stored.catalog, config, stack)
         target = _side(Place.TARGET, config.target, stored.catalog, config, stack) if config.target else None
         journal = Journal.open(state.path, config.journal)
         stack.callback(journal.close)
-        parts = _parts(config, frontend, stored, Sides(source, target), journal, clock)
+        parts = _parts(config, frontend, stored, Sides(source, target), journal, listeners, clock)
         stack.push_async_callback(parts.router.close)
         if target is None and stored.migration.phase is not Phase.PASSTHROUGH:
             raise ConfigError("target", f"is needed: the migration in {state.path} is in phase {stored.migration.phase}")
@@ -255,17 +303,15 @@ async def _background(parts: Parts, standing: Standing, operator: Operator, path
 
 async def _reach(parts: Parts, config: Config, clock: Clock) -> None:
     """The primary must be there; the secondary may be away, but not be the wrong one."""
-    for side, sides in ((parts.sides.source, config.source), (parts.sides.target, config.target)):
-        if side is None or sides is None:
-            continue
+    for side in filter(None, (parts.sides.source, parts.sides.target)):
+        needed = side.place is parts.migration.primary
         try:
-            await _patiently(side.backend, config.relay.bridge if side.place is parts.migration.primary else 0.0, clock)
+            with _explained(side.place):
+                await _patiently(side.backend, config.relay.bridge if needed else 0.0, clock)
         except Unavailable as error:
-            if side.place is parts.migration.primary:
+            if needed:
                 raise ConfigError(f"{side.place}.url", str(error)) from error
             log.warning("the secondary cannot be reached; the journal keeps what it misses", extra={"why": str(error)})
-        except Refused as error:
-            raise ConfigError(f"{side.place}", str(error)) from error
 
 
 async def _patiently(backend: Backend, seconds: float, clock: Clock) -> None:
@@ -273,10 +319,11 @@ async def _patiently(backend: Backend, seconds: float, clock: Clock) -> None:
     while True:
         try:
             await backend.ping()
-        except Unavailable:
+        except Unavailable as error:
             if clock.monotonic() >= deadline:
                 raise
-            await clock.sleep(0.5)
+            log.info("waits for the primary", extra={"why": str(error)})
+            await clock.sleep(REACH_PAUSE)
         else:
             return
 

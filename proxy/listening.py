@@ -11,27 +11,30 @@ import logging
 import os
 import signal
 import socket
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from contextlib import AsyncExitStack
 from pathlib import Path
 
 from proxy.config import Config
-from proxy.errors import ConfigError
+from proxy.errors import ConfigError, Unavailable
+from proxy.net.limits import Budget
 from proxy.net.listener import Listener, listen
 from proxy.ports import Handler
 
 log = logging.getLogger(__name__)
 
 
-async def open_ports(config: Config, handler: Handler, max_body: int, stack: AsyncExitStack) -> list[Listener]:
-    listeners = []
+async def open_ports(config: Config, handler: Handler, max_body: int, stack: AsyncExitStack) -> dict[str, Listener]:
+    """By role; closed with the stack. Raises ConfigError."""
+    listeners = {}
+    budget = Budget(config.relay.buffer_bytes)
     for role, address in config.listen.items():
         try:
-            listener = await listen(address, role, handler, config.relay, config.listen_tls, max_body)
-        except OSError as error:
-            raise ConfigError(f"listen.{role}", f"cannot listen on {address}: {error.strerror}") from error
+            listener = await listen(address, role, handler, config.relay, config.listen_tls, max_body, budget=budget)
+        except Unavailable as error:
+            raise ConfigError(f"listen.{role}", str(error)) from error
         stack.push_async_callback(listener.close)
-        listeners.append(listener)
+        listeners[role] = listener
     return listeners
 
 
@@ -49,7 +52,8 @@ def check_free(listen: Mapping[str, str]) -> None:
                 raise ConfigError(f"listen.{role}", f"cannot listen on {address}: {error.strerror}{hint}") from error
 
 
-async def drain(listeners: list[Listener], seconds: float) -> None:
+async def drain(listeners: Collection[Listener], seconds: float) -> None:
+    """All stop accepting before any connection is told to go: who comes back finds the next process."""
     for listener in listeners:
         listener.stop_accepting()
     await asyncio.gather(*(listener.drain(seconds) for listener in listeners))
@@ -63,14 +67,28 @@ def ask_to_leave(directory: Path) -> None:
         log.info("nobody holds the state, so there is nothing to take over")
 
 
-def stop_signal() -> asyncio.Event:
-    stop = asyncio.Event()
+class StopSignal:
+    """SIGTERM and SIGINT. The first ends a start at once, or lets a sidecar that runs leave in order; a second one kills."""
 
-    def ask() -> None:
-        if stop.is_set():
+    def __init__(self) -> None:
+        """To be made by the task that starts."""
+        self._asked = asyncio.Event()
+        self._starting = asyncio.current_task()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(number, self._ask)
+
+    @property
+    def asked(self) -> bool:
+        return self._asked.is_set()
+
+    async def wait(self) -> None:
+        """The start is over."""
+        self._starting = None
+        await self._asked.wait()
+
+    def _ask(self) -> None:
+        if self.asked:
             os._exit(130)
-        stop.set()
-
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, ask)
-    return stop
+        self._asked.set()
+        if self._starting is not None:
+            self._starting.cancel()

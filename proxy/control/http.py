@@ -5,16 +5,15 @@ Owns: paths, the token, status codes. Not: what a command does (operator.py), wh
 
 from __future__ import annotations
 
-import asyncio
 import hmac
-import json
 import logging
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from aiohttp import web
 from aiohttp.typedefs import Middleware
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from proxy.config import AdminConfig
 from proxy.control.operator import GatesClosed, Operator
@@ -36,9 +35,38 @@ _STATUS: Final[Mapping[Reason, int]] = {
 Call = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
+B = TypeVar("B", bound="Body")
+
+
+class Body(BaseModel):
+    """Of a call; unknown keys are refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class PhaseBody(Body):
+    phase: str
+    who: str = ""
+    why: str = ""
+
+
+class ChangeBody(Body):
+    force: tuple[str, ...] = ()
+    who: str = ""
+    why: str = ""
+
+
+class TaskBody(Body):
+    collections: tuple[str, ...] = ()
+
+
+class ParkedBody(Body):
+    numbers: tuple[int, ...] = ()
+
+
 def application(operator: Operator, config: AdminConfig) -> web.Application:
     token = config.token.get_secret_value() if config.token else None
-    app = web.Application(client_max_size=MAX_BODY, middlewares=[_guard(token), _errors])
+    app = web.Application(client_max_size=MAX_BODY, middlewares=[_errors, _guard(token)])
     app.add_routes(
         [
             web.get("/healthz", _healthz),
@@ -49,17 +77,23 @@ def application(operator: Operator, config: AdminConfig) -> web.Application:
             web.get("/v1/plan", _json(lambda request: operator.plan(_names(request)))),
             web.get("/v1/assess", _json(lambda _: operator.assess())),
             web.get("/v1/history", _json(lambda _: operator.history())),
-            web.post("/v1/phase", _phase(operator)),
-            web.post("/v1/cutover", _change(operator.cutover)),
-            web.post("/v1/rollback", _change(operator.rollback)),
-            web.get("/v1/tasks/{name}", _json(lambda request: operator.task(request.match_info["name"]))),
-            web.post("/v1/tasks/{name}", _start(operator)),
-            web.post("/v1/tasks/{name}/cancel", _json(lambda request: operator.cancel(request.match_info["name"]))),
+            web.post("/v1/phase", _with_body(PhaseBody, lambda _, body: operator.enter(body.phase, body.who, body.why))),
+            web.post("/v1/cutover", _with_body(ChangeBody, lambda _, body: operator.cutover(body.who, body.why, body.force))),
+            web.post("/v1/rollback", _with_body(ChangeBody, lambda _, body: operator.rollback(body.who, body.why, body.force))),
+            web.get("/v1/tasks/{name}", _json(lambda request: operator.task(_part(request, "name")))),
+            web.post(
+                "/v1/tasks/{name}",
+                _with_body(TaskBody, lambda request, body: operator.start_task(_part(request, "name"), body.collections)),
+            ),
+            web.post("/v1/tasks/{name}/cancel", _json(lambda request: operator.cancel(_part(request, "name")))),
             web.get("/v1/diff", _json(lambda request: operator.diff(request.query.get("collection"), _limit(request)))),
             web.get("/v1/parked", _json(lambda _: operator.parked())),
-            web.post("/v1/parked/{what}", _parked(operator)),
-            web.post("/v1/pause/{what}", _json(lambda request: operator.pause(request.match_info["what"]))),
-            web.post("/v1/resume/{what}", _json(lambda request: operator.resume(request.match_info["what"]))),
+            web.post(
+                "/v1/parked/{what}",
+                _with_body(ParkedBody, lambda request, body: operator.unpark(_part(request, "what"), body.numbers)),
+            ),
+            web.post("/v1/pause/{what}", _json(lambda request: operator.pause(_part(request, "what")))),
+            web.post("/v1/resume/{what}", _json(lambda request: operator.resume(_part(request, "what")))),
         ]
     )
     return app
@@ -95,6 +129,8 @@ async def _errors(request: web.Request, handler: Call) -> web.StreamResponse:
     except Broken as error:
         log.exception("an admin call found a broken invariant", extra={"path": request.path})
         return web.json_response({"error": f"a bug of ours: {error}"}, status=500)
+    except web.HTTPException as error:  # no such path, wrong method, a body that is too large
+        return web.json_response({"error": f"{request.method} {request.path}: {error.reason}"}, status=error.status)
 
 
 def _json(work: Callable[[web.Request], Awaitable[Any]]) -> Call:
@@ -104,18 +140,25 @@ def _json(work: Callable[[web.Request], Awaitable[Any]]) -> Call:
     return answer
 
 
-async def _body(request: web.Request, known: frozenset[str]) -> dict[str, Any]:
-    if not request.can_read_body:
-        return {}
-    try:
-        document = await request.json()
-    except json.JSONDecodeError as error:
-        raise Refused(f"the body is not JSON: {error}") from error
-    if not isinstance(document, dict):
-        raise Refused("the body must be a JSON object")
-    if unknown := document.keys() - known:
-        raise Refused(f"unknown in the body: {', '.join(sorted(unknown))}; known: {', '.join(sorted(known))}")
-    return document
+def _with_body(kind: type[B], work: Callable[[web.Request, B], Awaitable[Any]]) -> Call:
+    async def answer(request: web.Request) -> web.Response:
+        try:
+            body = kind.model_validate_json(await request.read() or b"{}")
+        except ValidationError as error:
+            raise Refused(_wrong(kind, error)) from None
+        return web.json_response(await work(request, body))
+
+    return answer
+
+
+def _wrong(kind: type[Body], error: ValidationError) -> str:
+    first = error.errors(include_url=False)[0]
+    where = ".".join(map(str, first["loc"]))
+    return f"the body is wrong: {where + ': ' if where else ''}{first['msg']}; it may have {', '.join(kind.model_fields)}"
+
+
+def _part(request: web.Request, name: str) -> str:
+    return request.match_info[name]
 
 
 def _names(request: web.Request) -> tuple[str, ...]:
@@ -130,7 +173,7 @@ def _limit(request: web.Request) -> int:
     return int(text)
 
 
-# ---- the calls that have a body or no JSON ----
+# ---- the calls that have no JSON ----
 
 
 async def _healthz(_: web.Request) -> web.Response:
@@ -152,54 +195,13 @@ def _metrics(operator: Operator) -> Call:
     return metrics
 
 
-def _phase(operator: Operator) -> Call:
-    async def phase(request: web.Request) -> web.Response:
-        body = await _body(request, frozenset({"phase", "why", "who"}))
-        work = operator.enter(str(body.get("phase", "")), str(body.get("who", "")), str(body.get("why", "")))
-        return web.json_response(await _unbroken(work))
-
-    return phase
-
-
-def _change(change: Callable[..., Awaitable[Any]]) -> Call:
-    async def act(request: web.Request) -> web.Response:
-        body = await _body(request, frozenset({"force", "why", "who"}))
-        forced = tuple(str(name) for name in body.get("force", ()))
-        return web.json_response(await _unbroken(change(str(body.get("who", "")), str(body.get("why", "")), forced)))
-
-    return act
-
-
-async def _unbroken(work: Awaitable[Any]) -> Any:
-    """A client that goes away must not stop a change half-way."""
-    return await asyncio.shield(asyncio.ensure_future(work))
-
-
-def _start(operator: Operator) -> Call:
-    async def start(request: web.Request) -> web.Response:
-        body = await _body(request, frozenset({"collections"}))
-        names = tuple(str(name) for name in body.get("collections", ()))
-        return web.json_response(await operator.start_task(request.match_info["name"], names))
-
-    return start
-
-
-def _parked(operator: Operator) -> Call:
-    async def parked(request: web.Request) -> web.Response:
-        body = await _body(request, frozenset({"numbers"}))
-        numbers = tuple(int(number) for number in body.get("numbers", ()))
-        return web.json_response(await operator.unpark(request.match_info["what"], numbers))
-
-    return parked
-
-
 async def serve(app: web.Application, address: str) -> web.AppRunner:
     """Listens. Raises ConfigError where the address cannot be had."""
     host, _, port = address.rpartition(":")
     runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=1.0)
     await runner.setup()
     try:
-        await web.TCPSite(runner, host.strip("[]") or None, int(port), reuse_port=True).start()
+        await web.TCPSite(runner, host.strip("[]") or None, int(port)).start()
     except OSError as error:
         await runner.cleanup()
         raise ConfigError("admin.address", f"cannot listen on {address}: {error.strerror}") from error

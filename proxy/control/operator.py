@@ -5,20 +5,24 @@ Owns: the order of checks before an act. Not: the acts themselves (routing.chang
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
 from proxy.config import Config, Phase, SideConfig
 from proxy.control.facts import facts
-from proxy.control.gauges import gauge
+from proxy.control.gauges import Gauges
 from proxy.control.parts import Parts
-from proxy.errors import NotFound, ProxyError, Reason, Refused
+from proxy.errors import AlreadyExists, NotFound, ProxyError, Reason, Refused
 from proxy.mirror.journal import Parked
 from proxy.model.place import Place
-from proxy.ports import Fit, Kind
+from proxy.model.schema import Schema
+from proxy.ports import Fit, Kind, Route
 from proxy.routing.gate import Gate, closed, gates
-from proxy.routing.phase import Step, step
+from proxy.routing.phase import PHASES, Step, step
 from proxy.shadow.figures import Figures
 from proxy.store.ledger import Divergence
 from proxy.store.migration import Decision
@@ -29,6 +33,7 @@ BACK_TO: Final = Phase.SHADOW
 ROLLBACK_GATES: Final = frozenset({"journal", "dirty_keys", "parked", "verified"})
 """What a rollback may not lose. How good the source's answers are is known: it served before."""
 MIRROR: Final = "mirror"
+_NO_TARGET: Final = "no target is configured: add `target` to the config file and restart"
 
 
 class GatesClosed(Refused):
@@ -55,21 +60,20 @@ class Operator:
     def __init__(self, parts: Parts, standing: Standing) -> None:
         self._parts = parts
         self._standing = standing
+        self._gauges = Gauges(parts)
+        self._acting = asyncio.Lock()
 
     def ready(self) -> bool:
         return self._standing.started
 
     def gauge(self) -> None:
-        gauge(self._parts, self._gates(self._next()), self._standing.config.gates)
+        self._gauges.set(self._gates(self._next()), self._standing.config.gates)
 
     # ---- questions ----
 
     async def status(self) -> dict[str, Any]:
         parts, config = self._parts, self._standing.config
-        return {
-            "phase": parts.migration.phase,
-            "epoch": parts.migration.epoch,
-            "primary": parts.migration.primary,
+        return self._stage() | {
             "source": _side(config.source),
             "target": _side(config.target) if config.target else None,
             "holding": parts.router.hold.holding,
@@ -98,10 +102,11 @@ class Operator:
         }
 
     async def check(self) -> dict[str, Any]:
-        sides = [await self._ask(place) for place in Place if self._side_at(place)]
-        found = [await self._fit(name) for name in self._parts.catalog.migrated()] if self._side_at(Place.TARGET) else []
-        refusals = [f"{fit.collection}: {text}" for fit in found for text in fit.refusals]
-        return {"ok": all(side["ok"] for side in sides) and not refusals, "sides": sides, "refusals": refusals}
+        sides = [await self._ask(place) for place in Place if self._has(place)]
+        fits = [self._fit(name) for name in self._parts.catalog.migrated()] if self._has(Place.TARGET) else []
+        refusals = [f"{fit.collection}: {text}" for fit in fits for text in fit.refusals]
+        note = "" if self._has(Place.TARGET) else _NO_TARGET
+        return {"ok": all(side["ok"] for side in sides) and not refusals, "sides": sides, "refusals": refusals, "note": note}
 
     async def _ask(self, place: Place) -> dict[str, Any]:
         try:
@@ -111,23 +116,34 @@ class Operator:
         return {"place": place, "ok": True, "product": server.product, "version": server.version}
 
     async def plan(self, collections: tuple[str, ...]) -> dict[str, Any]:
-        fits = [await self._fit(name) for name in collections or self._parts.catalog.migrated()]
-        return {"collections": [asdict(fit) for fit in fits], "excluded": sorted(self._parts.catalog.excluded())}
+        self._need_target()
+        fits = [self._fit(name) for name in collections or self._parts.catalog.migrated()]
+        return {"collections": [self._planned(fit) for fit in fits], "excluded": sorted(self._parts.catalog.excluded())}
 
-    async def _fit(self, name: str) -> Fit:
+    def _fit(self, name: str) -> Fit:
         return self._parts.sides.at(Place.TARGET).backend.fit(self._parts.catalog.schema(name))
+
+    def _planned(self, fit: Fit) -> dict[str, Any]:
+        return asdict(fit) | {"source": schema_document(self._parts.catalog.schema(fit.collection))}
 
     async def assess(self) -> dict[str, Any]:
         """Calls seen since the start, and what the target could not answer of them in this epoch."""
-        seen = sorted(self._parts.router.seen.items(), key=lambda item: -item[1])
-        calls = [{"call": route.name, "kind": route.kind, "count": count} for route, count in seen]
-        opaque = {route.name: f"{count} calls; no meaning in the model" for route, count in seen if route.kind is Kind.OPAQUE}
-        sampled = {
-            what: f"{count} samples of {name}" if name else f"{count} samples"
-            for name, figures in self._parts.shadow.figures(self._standing.config.gates).items()
-            for what, count in figures.unanswerable.items()
+        seen: Counter[Route] = Counter()
+        for (route, _), times in self._parts.router.seen.items():
+            seen[route] += times
+        calls = [{"call": route.name, "kind": route.kind, "count": times} for route, times in seen.most_common()]
+        opaque = {route.name: f"{times} calls; no meaning in the model" for route, times in seen.items() if _opaque(route)}
+        note = "" if self._has(Place.TARGET) else _NO_TARGET
+        return {"calls": calls, "unanswerable": opaque | self._found_unanswerable(), "note": note}
+
+    def _found_unanswerable(self) -> dict[str, str]:
+        figures = self._parts.shadow.figures(self._standing.config.gates)
+        return {
+            what: f"{times} samples of {name}"
+            for name, found in figures.items()
+            if name
+            for what, times in found.unanswerable.items()
         }
-        return {"calls": calls, "unanswerable": opaque | sampled}
 
     async def history(self) -> list[dict[str, Any]]:
         return [asdict(stage) for stage in await self._parts.migration.history()]
@@ -152,25 +168,32 @@ class Operator:
         """() means all of them."""
         mirror = self._parts.mirror
         chosen = numbers or tuple(item.id for item in mirror.parked())
-        match what:
-            case "retry":
-                mirror.retry(chosen)
-            case "discard":
-                await mirror.discard(chosen)
-            case _:
-                raise NotFound(f"parked points can be retried or discarded, not {what!r}")
+        if unknown := set(chosen) - {item.id for item in mirror.parked()}:
+            raise NotFound(f"nothing is parked under {', '.join(map(str, sorted(unknown)))}")
+        async with self._alone():
+            match what:
+                case "retry":
+                    mirror.retry(chosen)
+                case "discard":
+                    await mirror.discard(chosen)
+                case _:
+                    raise NotFound(f"parked points can be retried or discarded, not {what!r}")
         return await self.parked()
 
     async def enter(self, name: str, who: str, why: str) -> dict[str, Any]:
         """Any phase that is entered without a change of primary."""
-        phase = _phase(name)
-        now = self._parts.migration.phase
-        how = step(now, phase)
-        if how is Step.CHANGE:
-            command = "cutover" if phase is Phase.CUTOVER else "rollback"
-            raise Refused(f"from {now} to {phase} the primary changes: use `vecferry {command}`")
-        if how is not None:
-            await self._parts.stages.enter(phase, how, Decision(who, why))
+        async with self._alone():
+            phase, now = _phase(name), self._parts.migration.phase
+            how = step(now, phase)
+            if how is Step.CHANGE:
+                command = "cutover" if phase is Phase.CUTOVER else "rollback"
+                raise Refused(f"from {now} to {phase} the primary changes: use `vecferry {command}`")
+            if PHASES[phase].mirror:
+                self._need_target()
+            if how in (Step.UNMIRROR, Step.FINISH):
+                self._need_rest()
+            if how is not None:
+                await self._parts.stages.enter(phase, how, Decision(who, why))
         return self._stage()
 
     async def cutover(self, who: str, why: str, forced: tuple[str, ...]) -> dict[str, Any]:
@@ -180,11 +203,16 @@ class Operator:
         return await self._change(BACK_TO, Decision(who, why, forced))
 
     async def _change(self, phase: Phase, decision: Decision) -> dict[str, Any]:
-        how = step(self._parts.migration.phase, phase)
-        if how is not Step.CHANGE:
-            raise Refused(f"the primary does not change from {self._parts.migration.phase} to {phase}", Reason.ALREADY_EXISTS)
-        if busy := [status.name for status in self._parts.tasks.statuses() if status.state in ACTIVE]:
-            raise Refused(f"{', '.join(busy)} is under way: wait for it, or cancel it (`vecferry cancel`)")
+        async with self._alone():
+            how = step(self._parts.migration.phase, phase)
+            if how is not Step.CHANGE:
+                raise AlreadyExists(f"the primary does not change from {self._parts.migration.phase} to {phase}")
+            self._need_rest()
+            self._check_gates(phase, decision)
+            changed = await self._parts.change.run(phase, decision)
+        return self._stage() | {"held_seconds": changed.held}
+
+    def _check_gates(self, phase: Phase, decision: Decision) -> None:
         if decision.forced and not decision.why:
             raise Refused("--force needs --why: it is kept in the history")
         judged = self._gates(phase)
@@ -192,18 +220,19 @@ class Operator:
             raise Refused(f"no gate is called {', '.join(sorted(unknown))}; they are {', '.join(gate.name for gate in judged)}")
         if found := closed(judged, decision.forced):
             raise GatesClosed(found)
-        changed = await self._parts.change.run(phase, decision)
-        return self._stage() | {"held_seconds": changed.held}
 
     async def task(self, name: str) -> dict[str, Any]:
-        document = asdict(self._parts.tasks.status(name))
-        return document | {"found": sum(self._parts.ledger.counts().values()) if name != "backfill" else 0}
+        status = self._parts.tasks.status(name)
+        counts = self._parts.ledger.counts()
+        found = sum(counts.get(collection, 0) for collection in status.collections or counts)
+        return asdict(status) | {"found": 0 if name == "backfill" else found}
 
     async def start_task(self, name: str, collections: tuple[str, ...]) -> dict[str, Any]:
         named = tuple(self._parts.catalog.resolve(collection) for collection in collections)
         if self._parts.migration.phase is Phase.PASSTHROUGH:
             raise Refused(f"{name} needs the mirror: a copy without it would be old at once; `vecferry phase mirror` first")
-        await self._parts.tasks.start(name, named)
+        async with self._alone():
+            await self._parts.tasks.start(name, named)
         return await self.task(name)
 
     async def cancel(self, name: str) -> dict[str, Any]:
@@ -238,8 +267,24 @@ class Operator:
         migration = self._parts.migration
         return {"phase": migration.phase, "epoch": migration.epoch, "primary": migration.primary}
 
-    def _side_at(self, place: Place) -> bool:
-        return place is Place.SOURCE or self._standing.config.target is not None
+    def _has(self, place: Place) -> bool:
+        return place is Place.SOURCE or self._parts.sides.target is not None
+
+    def _need_target(self) -> None:
+        if not self._has(Place.TARGET):
+            raise Refused(_NO_TARGET)
+
+    def _need_rest(self) -> None:
+        if busy := [status.name for status in self._parts.tasks.statuses() if status.state in ACTIVE]:
+            raise Refused(f"{', '.join(busy)} is under way: wait for it, or cancel it (`vecferry cancel`)")
+
+    @asynccontextmanager
+    async def _alone(self) -> AsyncIterator[None]:
+        """Acts never meet: a task that begins, or a key that is settled, would come between the steps of a change."""
+        if self._acting.locked():
+            raise AlreadyExists("another command is being carried out; try again when it is done")
+        async with self._acting:
+            yield
 
 
 def gate_document(gate: Gate) -> dict[str, Any]:
@@ -251,6 +296,20 @@ def shadow_document(figures: Figures) -> dict[str, Any]:
     for counted in ("recalls", "tails"):
         del document[counted]
     return document
+
+
+def schema_document(schema: Schema) -> dict[str, Any]:
+    """What a collection is on the source, in words."""
+    vectors = {
+        f.name: f"{f.kind} {f.dtype}{f' of {f.dim}' if f.dim else ''}, {f.metric or 'no metric yet'}"
+        for f in schema.vectors.values()
+    }
+    fields = {f.name: f"{f.type} of {f.element}" if f.element else f.type for f in schema.fields.values()}
+    return {"id": f"{schema.id_name} {schema.id_kind}", "vectors": vectors, "fields": fields, "dynamic": schema.dynamic}
+
+
+def _opaque(route: Route) -> bool:
+    return route.kind is Kind.OPAQUE
 
 
 def _phase(name: str) -> Phase:

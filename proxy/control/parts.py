@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from proxy.control.stages import Stages
 from proxy.mirror.mirror import Mirror
+from proxy.net.listener import Listener
 from proxy.routing.change import Change
 from proxy.routing.router import Router
 from proxy.routing.sides import Sides
@@ -32,3 +34,5 @@ class Parts:
     change: Change
     stages: Stages
     tasks: Tasks
+    listeners: Mapping[str, Listener]
+    """By role."""

@@ -32,17 +32,25 @@ class Stages:
         if starts:
             await self._take_stock()
         if how is Step.FINISH:
-            await self._check_finished()
+            self._check_finished()
+        if how is Step.UNMIRROR:
+            await self._owe("the mirror was off for a while")
         await self._migration.enter(phase, decision)
         self._router.enter(phase)
         if starts:
-            # Once more: a collection may have been created between the first look and the first mirrored write.
-            await self._take_stock()
-        if how is Step.UNMIRROR:
-            await self._owe("the mirror was off for a while")
+            await self._take_latecomers()
 
     async def _take_stock(self) -> None:
         await self._catalog.discover(self._sides.source.backend)
+        await self.prepare()
+
+    async def _take_latecomers(self) -> None:
+        """Collections that were created between the first look and the first mirrored write. Adds only: what the mirror
+        sees from now on, it brings to the catalog itself."""
+        source = self._sides.source.backend
+        for name in await source.collections():
+            if name not in self._catalog.collections():
+                await self._catalog.put(await source.describe(name))
         await self.prepare()
 
     async def prepare(self) -> None:
@@ -50,7 +58,7 @@ class Stages:
         target = self._sides.at(Place.TARGET).backend
         await create_collections(target, self._catalog, self._catalog.migrated())
 
-    async def _check_finished(self) -> None:
+    def _check_finished(self) -> None:
         excluded = self._catalog.excluded()
         if excluded:
             raise Refused(f"left out of the migration and still at the source: {', '.join(sorted(excluded))}")
