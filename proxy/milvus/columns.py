@@ -229,8 +229,9 @@ def fields_data(
     `names`: which (the primary key's and `$meta` included); None: all that a request may hold. A declared field that a point
     lacks is null there, so it must be nullable. Raises Refused on a value that its field cannot hold.
     """
-    numbers = field_ids(schema)
-    declared = {field.name: field for field in collection_schema(schema).fields}
+    known = collection_schema(schema)
+    numbers = field_ids(known)
+    declared = {field.name: field for field in known.fields}
     wanted = _writable(schema) if names is None else frozenset(names)
     columns = [_column(field, points, nulls) for field in declared.values() if field.name in wanted]
     if schema.dynamic and META in wanted:

@@ -1,16 +1,17 @@
 """Collections: Milvus's description of one <-> the model's Schema.
 
-`Schema.native` holds `described` (DescribeCollectionResponse as JSON, without status), so that a collection is described again
-exactly as its source did. Indexes live in `VectorField.index` and `Schema.native["indexes"]` (by field, for payload fields).
+`Schema.native` holds `described` (the DescribeCollectionResponse without status, base64), so that
+a collection is described again exactly as its source did. Indexes live in `VectorField.index` and, of payload fields, in
+`Schema.native["indexes"]`.
 Not here: rows (columns.py), requests.
 """
 
 from __future__ import annotations
 
+from base64 import b64decode, b64encode
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
-from google.protobuf.json_format import MessageToDict, ParseDict
 from pymilvus.grpc_gen import common_pb2, milvus_pb2, schema_pb2
 
 from proxy.errors import Refused
@@ -118,29 +119,27 @@ def schema_of(
         dynamic=schema.enable_dynamic_field,
         partitions=() if partition_key else tuple(name for name in partitions if name != DEFAULT_PARTITION),
         partition_key=partition_key,
-        native={"described": _json(described), "indexes": {f.name: by_field[f.name] for f in fields if f.name in by_field}},
+        native={"described": _kept(described), "indexes": {f.name: by_field[f.name] for f in fields if f.name in by_field}},
     )
 
 
 def server_made(schema: Schema) -> frozenset[str]:
     """Fields that the server computes from others (BM25, embeddings): no request holds them."""
-    functions = schema.native.get("described", {}).get("schema", {}).get("functions", ())
-    return frozenset(name for function in functions for name in function.get("output_field_names", ()))
+    return frozenset(name for function in collection_schema(schema).functions for name in function.output_field_names)
 
 
 def needed_vectors(schema: Schema) -> tuple[str, ...]:
     """The vectors that every row must have."""
-    fields = schema.native.get("described", {}).get("schema", {}).get("fields", ())
-    nullable = {field["name"] for field in fields if field.get("nullable")}
+    nullable = {field.name for field in collection_schema(schema).fields if field.nullable}
     return tuple(name for name in schema.vectors if name not in nullable)
 
 
-def _json(described: milvus_pb2.DescribeCollectionResponse) -> dict[str, Any]:
+def _kept(described: milvus_pb2.DescribeCollectionResponse) -> str:
     kept = milvus_pb2.DescribeCollectionResponse()
     kept.CopyFrom(described)
     for name in ("status", "request_time", "aliases"):
         kept.ClearField(name)
-    return MessageToDict(kept, preserving_proto_field_name=True)
+    return b64encode(kept.SerializeToString()).decode()
 
 
 def _full_text(schema: schema_pb2.CollectionSchema) -> frozenset[str]:
@@ -195,10 +194,11 @@ def _default(field: schema_pb2.FieldSchema) -> Any:
 def described(schema: Schema) -> milvus_pb2.DescribeCollectionResponse:
     """As the source said it; what only we know of a foreign collection is filled in. No status, no aliases."""
     known = schema.native.get("described")
-    if known is not None:
-        answer: milvus_pb2.DescribeCollectionResponse = ParseDict(known, milvus_pb2.DescribeCollectionResponse(), True)
+    answer = milvus_pb2.DescribeCollectionResponse()
+    if known is None:
+        answer.MergeFrom(milvus_pb2.DescribeCollectionResponse(schema=_foreign(schema), shards_num=1))
     else:
-        answer = milvus_pb2.DescribeCollectionResponse(schema=_foreign(schema), shards_num=1)
+        answer.ParseFromString(b64decode(known))
     database, name = split_name(schema.collection)
     answer.schema.name = answer.collection_name = name
     answer.db_name = database or DEFAULT_DATABASE
@@ -231,9 +231,9 @@ def _texts(index: Mapping[str, Any]) -> dict[str, str]:
     return {key: str(value) for key, value in index.items() if key not in _OURS and value not in (None, "")}
 
 
-def field_ids(schema: Schema) -> dict[str, int]:
+def field_ids(schema: schema_pb2.CollectionSchema) -> dict[str, int]:
     """Name -> Milvus's number of the field; `$meta` gets the one behind the last."""
-    numbers = {field.name: field.fieldID for field in collection_schema(schema).fields}
+    numbers = {field.name: field.fieldID for field in schema.fields}
     return numbers | {META: max(numbers.values(), default=FIRST_FIELD_ID - 1) + 1}
 
 

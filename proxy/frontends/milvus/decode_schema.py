@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any, Final
 
 import orjson
@@ -46,7 +47,8 @@ def decode_schema(call: Incoming, catalog: Catalog) -> SchemaWrite:
 
 
 def _create(call: Incoming, _: Catalog) -> SchemaWrite:
-    return CreateCollection(schema_of(_described(call)))
+    schema = schema_of(_described(call))
+    return CreateCollection(replace(schema, native={**schema.native, "loaded": False}))
 
 
 def _described(call: Incoming) -> milvus_pb2.DescribeCollectionResponse:

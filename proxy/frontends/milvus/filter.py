@@ -237,9 +237,10 @@ def _ids(values: Iterable[Any], texts: bool) -> Verdict:
 
 
 def _id(value: Any, texts: bool) -> int | str:
-    if texts:
-        return str(typed(value, FieldType.STRING))
-    return int(typed(value, FieldType.INT64))
+    # By exact type, because a list of ids is long, and `True` is no id.
+    if type(value) is not (str if texts else int):
+        raise Refused(f"cannot cast value to the type of the primary key, value: {value!r}")
+    return value
 
 
 def _whole(value: Any) -> int:

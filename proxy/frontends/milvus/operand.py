@@ -13,7 +13,7 @@ from typing import Any, Final, TypeAlias
 import numpy as np
 
 from proxy.errors import Refused, Unsupported
-from proxy.frontends.milvus.syntax import Binary, Call, Constant, Items, Literal, Node, Parens, Reference, Template, Unary
+from proxy.frontends.milvus.syntax import Binary, Call, Items, Literal, Node, Parens, Reference, Template, Unary
 from proxy.model.feature import Feature
 from proxy.model.filter import Path
 from proxy.model.schema import FieldType, IdKind, Schema
@@ -80,6 +80,8 @@ class Scope:
 
     def constant(self, node: Node) -> Any:
         match node:
+            case Literal(tuple() as values):
+                return tuple(map(_checked, values))
             case Literal(value):
                 return _checked(value)
             case Parens(part):
@@ -204,7 +206,7 @@ def _calculated(op: str, left: Any, right: Any) -> Any:
         raise Refused(f"{left} {op} {right}: {error}") from error
 
 
-def _checked(value: Constant) -> Constant:
+def _checked(value: Any) -> Any:
     if isinstance(value, int) and value not in _INT64:
         raise Refused(f"the integer {value} is out of range")
     return value

@@ -22,7 +22,9 @@ CACHED_LENGTH: Final = 4096
 
 @dataclass(frozen=True, slots=True)
 class Literal:
-    value: Constant
+    """A tuple: a list of plain numbers or of plain texts, which may be thousands long."""
+
+    value: Constant | tuple[Constant, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,11 +233,11 @@ class _Build(Transformer[Any, Node]):
     def FALSE(self, _: Token) -> bool:
         return False
 
-    def INTS(self, token: Token) -> Items:
-        return Items(tuple(Literal(int(part)) for part in token.strip("[] \t\r\n,").split(",")))
+    def INTS(self, token: Token) -> Literal:
+        return Literal(tuple(map(int, token.strip("[] \t\r\n,").split(","))))
 
-    def STRINGS(self, token: Token) -> Items:
-        return Items(tuple(Literal(_unescaped(found[1] or found[2] or "")) for found in _STRING.finditer(token)))
+    def STRINGS(self, token: Token) -> Literal:
+        return Literal(tuple(_unescaped(found[1] or found[2] or "") for found in _STRING.finditer(token)))
 
     def literal(self, value: Constant) -> Literal:
         return Literal(value)

@@ -39,7 +39,15 @@ LITERALS = st.builds(
     Literal,
     st.booleans() | st.integers(0, 2**63 - 1) | st.floats(0, 1e300, allow_subnormal=False) | st.text(max_size=8),
 )
-ITEMS = st.lists(LITERALS, max_size=4).map(lambda parts: Items(tuple(parts)))
+ITEMS = st.lists(LITERALS, max_size=4).map(lambda parts: listed(tuple(parts)))
+
+
+def listed(parts: tuple[Literal, ...]) -> Node:
+    """A list of one plain kind is one literal."""
+    kinds = {type(part.value) for part in parts}
+    return Literal(tuple(part.value for part in parts)) if kinds in ({int}, {str}) else Items(parts)  # type: ignore[misc]
+
+
 CONDITIONS = (
     st.builds(Equality, REFERENCES, st.booleans(), LITERALS)
     | st.builds(
@@ -71,6 +79,8 @@ def text_of(node: Node) -> str:  # noqa: C901  one case a form
             return str(value).lower()
         case Literal(str() as value):
             return json.dumps(value, ensure_ascii=False)
+        case Literal(tuple() as values):
+            return text_of(Items(tuple(map(Literal, values))))
         case Literal(value):
             return repr(value)
         case Items(parts):
@@ -161,4 +171,4 @@ def test_what_is_no_expression_is_refused_in_milvus_s_words(text: str) -> None:
 
 def test_a_list_of_thousands_of_ids_is_one_token() -> None:
     ids = range(16_384)
-    assert parse(f"pk in {list(ids)}") == Member(Reference(("pk",)), False, Items(tuple(Literal(i) for i in ids)))
+    assert parse(f"pk in {list(ids)}") == Member(Reference(("pk",)), False, Literal(tuple(ids)))
