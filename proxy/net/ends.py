@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from enum import Enum
+from enum import Enum, StrEnum
 from typing import NamedTuple, Protocol
 
 from proxy.net.refusal import Trouble
@@ -59,7 +59,7 @@ class Failure:
     """HTTP/2: the code of the upstream's RST_STREAM, to be passed on."""
 
 
-class Version(Enum):
+class Version(StrEnum):
     """An exchange keeps its protocol on both sides."""
 
     HTTP1 = "HTTP/1.1"

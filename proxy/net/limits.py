@@ -17,6 +17,8 @@ FRAME_SIZE: Final = 2**16
 """HTTP/2: largest frame that we accept. More would be copied again and again while it arrives."""
 WRITE_BUFFER: Final = 2**18
 """Bytes in a socket's write buffer above which its streams wait in their own queues."""
+UNREAD: Final = 4 * WRITE_BUFFER
+"""Bytes in a client's write buffer above which it may not ask for more answers to PING and the like."""
 RETRY_COPY: Final = 2**20
 """Bytes of a request kept so that it can be sent to another connection."""
 ATTEMPTS: Final = 6
@@ -70,8 +72,8 @@ class Flood(Enum):
 
 
 FLOODS: Final[Mapping[Flood, int]] = {
-    Flood.PING: 100,  # gRPC measures bandwidth with a PING every few reads
-    Flood.SETTINGS: 20,
+    Flood.PING: 10_000,  # Go's gRPC measures bandwidth with a PING each round trip, which is short on one machine
+    Flood.SETTINGS: 100,
     Flood.RESET: 1000,  # a client may cancel all its streams at once
     Flood.EMPTY: 1000,
     Flood.IDLE: 1000,

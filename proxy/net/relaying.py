@@ -82,8 +82,8 @@ class Relay:
         if self._over:
             return
         self._kept.append(piece)
-        if piece.kind is Kind.BODY:
-            self._count(len(piece.wire))
+        if piece.kind is Kind.BODY and not self._count(len(piece.wire)):
+            return
         self._complete = piece.end
         self._arrived(piece)
         self._forward()
@@ -120,7 +120,10 @@ class Relay:
     def reply(self, piece: Piece) -> None:
         if not self._begun:
             self._begin()
-        self._replied = piece.end
+        if piece.end:
+            self._replied = True
+            if self._all_sent():
+                self._end = None  # over HTTP/1.1 it serves another exchange from now on
         self._deliver(piece)
 
     def failed(self, failure: Failure) -> None:
@@ -164,7 +167,7 @@ class Relay:
         end, self._end = self._end, None
         if end is not None:
             end.reset()
-        else:
+        elif not self._begun:
             self._upstream.leave(self)
 
     def _give_up(self, failure: Failure) -> None:
@@ -188,12 +191,14 @@ class Relay:
         if not self._whole:
             self._uncount(size)
 
-    def _count(self, size: int) -> None:
+    def _count(self, size: int) -> bool:
         self._held += size
         if not self._exchange.around.budget.take(size):
             self._give_up(Failure("too many bytes are waiting in the proxy", Trouble.OVERLOADED))
-        elif self._whole and self._held > self._copy_limit:
+            return False
+        if self._whole and self._held > self._copy_limit:
             self._forget_sent()
+        return True
 
     def _uncount(self, size: int) -> None:
         self._held -= size

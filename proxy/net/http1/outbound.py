@@ -149,16 +149,16 @@ class UpstreamConnection(asyncio.Protocol):
             caller.reply(piece)
 
     def _end(self, caller: Caller, piece: Piece) -> None:
-        """The last piece is delivered before the connection may serve another exchange."""
+        """Free before the last piece is delivered, which may at once bring the client's next request."""
         self._caller = self._body = None
         self._pending = self._undrained = 0
         self.usable = self.usable and self._sent_end and not self._rest
         self._throttle()
-        caller.reply(piece)
         if not self.usable:
             self.transport.abort()
         elif not self.closed:
             self._freed(self)
+        caller.reply(piece)
 
     def _throttle(self) -> None:
         full = self._pending > STREAM_WINDOW

@@ -15,7 +15,7 @@ from proxy.net.http2 import frames
 from proxy.net.http2.fields import FieldDecoder, Malformed
 from proxy.net.http2.frames import HEADER, HEADER_SIZE, MAX_STREAM_ID, Code, ConnectionFault, Setting, StreamFault
 from proxy.net.http2.sender import Sender
-from proxy.net.limits import CONNECTION_WINDOW, CONTINUATIONS, FRAME_SIZE, STREAM_WINDOW, WRITE_BUFFER, Flood, Rates
+from proxy.net.limits import CONNECTION_WINDOW, CONTINUATIONS, FRAME_SIZE, STREAM_WINDOW, UNREAD, WRITE_BUFFER, Flood, Rates
 
 BODY = Kind.BODY
 _REMEMBERED = 1000
@@ -380,6 +380,8 @@ class Connection(asyncio.Protocol, Generic[S]):
     def _limit(self, flood: Flood) -> None:
         if self._rates.exceeded(flood, self._loop.time()):
             raise ConnectionFault(Code.ENHANCE_YOUR_CALM, f"too many frames: {flood.value}")
+        if self.transport.get_write_buffer_size() > UNREAD:
+            raise ConnectionFault(Code.ENHANCE_YOUR_CALM, "what we answer is not read")
 
 
 _Reader = Callable[[Connection[Any], int, int, bytes], None]

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from proxy.net.ends import Failure, Kind, Piece, Version
+from proxy.net.ends import Failure, Kind, Piece, RequestHead, Version
 from proxy.net.exchange import OVER, Exchange, Surroundings, Way
 from proxy.net.http2 import fields, frames
 from proxy.net.http2.connection import Connection, Stream
@@ -23,16 +23,16 @@ _DRAIN_PING = b"vecferry"
 class ClientStream(Stream):
     """ends.ClientEnd"""
 
-    __slots__ = ("connection", "exchange", "final", "grpc", "sent_head")
+    __slots__ = ("connection", "exchange", "final", "head", "sent_head")
     version = Version.HTTP2
 
-    def __init__(self, connection: ClientConnection, stream_id: int) -> None:
+    def __init__(self, connection: ClientConnection, stream_id: int, head: RequestHead) -> None:
         super().__init__(connection.sender, stream_id)
         self.connection = connection
+        self.head = head
         self.exchange: Way = OVER
         self.sent_head = False
         self.final = False  # after the reply the rest of the request is of no use
-        self.grpc = False
 
     def arrived(self, piece: Piece) -> None:
         self.exchange.request(piece)
@@ -67,11 +67,15 @@ class ClientStream(Stream):
             self.send(Piece(Kind.TRAILERS, trailers, b"", True))
 
     def cut(self, failure: Failure) -> None:
-        if failure.code is None and self.sent_head and self.grpc and not self.sent_end:
+        if failure.code is not None:
+            self._reset(failure.code)
+        elif self.sent_end:  # only the rest of the request is of no use any more
+            self._reset(Code.NO_ERROR)
+        elif self.head.grpc:
             self.final = True
             self.send(Piece(Kind.TRAILERS, fields.encode(grpc_status(failure.trouble, failure.text)), b"", True))
         else:
-            self._reset(Code.INTERNAL_ERROR if failure.code is None else failure.code)
+            self._reset(Code.INTERNAL_ERROR)
 
     def read(self, pieces: Sequence[Piece]) -> Reply:
         return read_reply(pieces)
@@ -132,8 +136,8 @@ class ClientConnection(Connection[ClientStream]):
         if self._told or len(self.streams) >= self._around.relay.max_streams:
             raise StreamFault(stream_id, Code.REFUSED_STREAM, "too many streams")
         head = fields.request_head(block)
-        stream = ClientStream(self, stream_id)
-        stream.got_end, stream.grpc = end, head.grpc
+        stream = ClientStream(self, stream_id, head)
+        stream.got_end = end
         if head.length is not None:
             stream.expected = head.length
             self._expect(stream, 0, end)

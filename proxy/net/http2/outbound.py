@@ -13,7 +13,7 @@ from proxy.net.ends import Caller, Failure, Kind, Piece, UpstreamEnd
 from proxy.net.http2 import fields, frames
 from proxy.net.http2.connection import Connection, Stream
 from proxy.net.http2.frames import Code, Setting
-from proxy.net.limits import FRAME_SIZE, STREAM_WINDOW
+from proxy.net.limits import FRAME_SIZE, STREAM_WINDOW, Flood
 
 _LAST_ID = frames.MAX_STREAM_ID - 2
 """A connection that used it up is left for another."""
@@ -152,6 +152,9 @@ class UpstreamConnection(Connection[UpstreamStream]):
     def stream_reset(self, stream: UpstreamStream, code: int) -> None:
         text = f"{self.name} reset the request: {_name(code)}"
         self._fail_stream(stream, Failure(text, untaken=code == Code.REFUSED_STREAM, code=code))
+
+    def _limit(self, flood: Flood) -> None:
+        """What an upstream sends is caused by all clients together: no rate of it is a fault."""
 
     def set_max_streams(self, count: int) -> None:
         self._max_streams = count
