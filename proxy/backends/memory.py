@@ -15,7 +15,7 @@ from uuid import UUID
 import numpy as np
 
 from proxy.errors import AlreadyExists, NotFound, Refused
-from proxy.model.distance import nearest_first, values, within
+from proxy.model.distance import check_dimension, metric_of, nearest_first, values, within
 from proxy.model.evaluate import matches
 from proxy.model.evolve import Evolution, evolved, same_collection
 from proxy.model.feature import Feature, Support
@@ -42,7 +42,7 @@ from proxy.model.operation import (
     SetLoaded,
 )
 from proxy.model.point import Key, Point, PointId, Sparse, Vector
-from proxy.model.schema import DType, Metric, Product, Schema, VectorField, VectorKind
+from proxy.model.schema import Metric, Product, Schema
 from proxy.ports import Catalog, Fit, ServerInfo
 
 ABSENT: Final = frozenset(
@@ -104,9 +104,7 @@ class MemoryBackend:
 
     async def search(self, search: Search, consistency: Consistency = Consistency.CLIENT) -> Hits:
         self._space(search.collection)
-        metric = _metric(self._catalog.schema(search.collection), search.using)
-        for vector in search.vectors:
-            _check_vector(self._schema(search.collection), search.using, vector)
+        metric = metric_of(self._catalog.schema(search.collection), search)
         found = self._where(search.collection, search.filter, search.partitions)
         rows = [point for point in found if search.using in point.vectors]
         return tuple(_nearest(metric, search, vector, rows) for vector in search.vectors)
@@ -217,32 +215,11 @@ def _nearest(metric: Metric, search: Search, query: Vector, rows: Sequence[Point
     return tuple(hits[search.offset : search.offset + search.k])
 
 
-def _metric(schema: Schema, using: str) -> Metric:
-    if using not in schema.vectors:
-        raise Refused(f"collection {schema.collection} has no vector {using!r}")
-    metric = schema.vectors[using].metric
-    if metric is None:
-        raise Refused(f"vector {using!r} of collection {schema.collection} has no metric: create an index first")
-    return metric
-
-
 def _check(schema: Schema, point: Point) -> None:
     for name, vector in point.vectors.items():
-        _check_vector(schema, name, vector)
-
-
-def _check_vector(schema: Schema, name: str, vector: Vector) -> None:
-    if name not in schema.vectors:
-        raise Refused(f"collection {schema.collection} has no vector {name!r}")
-    wanted, found = schema.vectors[name], _dim(schema.vectors[name], vector)
-    if found != wanted.dim:
-        raise Refused(f"vector {name!r} has dimension {found}, the collection {schema.collection} wants {wanted.dim}")
-
-
-def _dim(field: VectorField, vector: Vector) -> int:
-    if isinstance(vector, Sparse):
-        return field.dim if field.kind is VectorKind.SPARSE else 0
-    return int(vector.shape[-1]) * (8 if field.dtype is DType.BINARY else 1)
+        if name not in schema.vectors:
+            raise Refused(f"collection {schema.collection} has no vector {name!r}")
+        check_dimension(schema.collection, schema.vectors[name], vector)
 
 
 def _order(key: Key) -> tuple[int, PointId, str]:

@@ -3,15 +3,43 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, TypeAlias, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
+from proxy.errors import Refused
+from proxy.model.operation import Search
 from proxy.model.point import Sparse, Vector
-from proxy.model.schema import Metric
+from proxy.model.schema import DType, Metric, Schema, VectorField, VectorKind
 
 Values: TypeAlias = npt.NDArray[np.floating[Any]]
+Number = TypeVar("Number", float, Values)
+
+
+def metric_of(schema: Schema, search: Search) -> Metric:
+    """Raises Refused where the collection cannot be searched so."""
+    if search.using not in schema.vectors:
+        raise Refused(f"collection {schema.collection} has no vector {search.using!r}")
+    field = schema.vectors[search.using]
+    if field.metric is None:
+        raise Refused(f"vector {search.using!r} of collection {schema.collection} has no metric: create an index first")
+    for vector in search.vectors:
+        check_dimension(schema.collection, field, vector)
+    return field.metric
+
+
+def check_dimension(collection: str, field: VectorField, vector: Vector) -> None:
+    """Raises Refused."""
+    found = dimension(field, vector)
+    if found != field.dim:
+        raise Refused(f"vector {field.name!r} has dimension {found}, the collection {collection} wants {field.dim}")
+
+
+def dimension(field: VectorField, vector: Vector) -> int:
+    if isinstance(vector, Sparse):
+        return field.dim if field.kind is VectorKind.SPARSE else 0
+    return int(vector.shape[-1]) * (8 if field.dtype is DType.BINARY else 1)
 
 
 def values(metric: Metric, query: Vector, rows: Sequence[Vector]) -> Values:
@@ -29,7 +57,7 @@ def values(metric: Metric, query: Vector, rows: Sequence[Vector]) -> Values:
     return _dense(metric, query, np.stack([np.asarray(row) for row in rows]))
 
 
-def nearest_first(metric: Metric, found: Values) -> Values:
+def nearest_first(metric: Metric, found: Number) -> Number:
     """Values turned so that ascending order is nearest first."""
     return -found if metric.larger_is_nearer else found
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from proxy.errors import Refused
+
 
 class Owner(StrEnum):
     OURS = "ours"
@@ -26,4 +28,12 @@ class Gap:
     see: str
 
 
-GAPS: tuple[Gap, ...] = ()
+GAPS: tuple[Gap, ...] = (
+    Gap(
+        "test_ids_come_back_as_they_went[numbers]",
+        "direct->milvus",
+        Owner.THEIRS,
+        Refused,
+        "Milvus 2.3.5 takes a row with the id 2**63-1 and shows it in no read, so we do not put it",
+    ),
+)

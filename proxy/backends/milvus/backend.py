@@ -1,7 +1,7 @@
 """Milvus as a side: `ports.Backend` over gRPC.
 
-Owns: the calls of the port. Not: what a request says (writes.py, reads.py, expr.py), paging (rows.py), searching (nearest.py),
-what a reply means (parse.py), collections (structure.py).
+Owns: the calls of the port. Not: what a request says (writes.py, reads.py, expr.py), paging (rows.py), searching (nearest.py,
+exact.py), what a reply means (parse.py), collections (structure.py).
 
 Milvus is read only where the collection is loaded. Loading is the client's decision, so a read of one that is not is refused.
 A reply never tells the partition of a row, so partitions are asked one by one. Of rows with the same id, which Milvus's Insert
@@ -19,18 +19,31 @@ from pymilvus.grpc_gen import milvus_pb2
 
 from proxy.backends.milvus import creation
 from proxy.backends.milvus.calls import Calls
+from proxy.backends.milvus.exact import exactly_nearest
 from proxy.backends.milvus.features import FEATURES
 from proxy.backends.milvus.naming import by_partition, slices
-from proxy.backends.milvus.nearest import nearest
+from proxy.backends.milvus.nearest import is_exact, nearest
 from proxy.backends.milvus.rows import Rows, gone, partitions_of
 from proxy.backends.milvus.structure import Structure
 from proxy.backends.milvus.writes import IDS_AT_ONCE, deletes, upserts
 from proxy.config import SideConfig
 from proxy.errors import NotFound, Reason, Refused, Unsupported
 from proxy.milvus.schema import split_name
+from proxy.model.distance import metric_of
 from proxy.model.feature import Feature, Support
 from proxy.model.filter import EVERYTHING
-from proxy.model.operation import Consistency, Count, Fetch, Hits, Page, Scan, SchemaWrite, Search
+from proxy.model.operation import (
+    Consistency,
+    Count,
+    CreateIndex,
+    Fetch,
+    Hits,
+    Page,
+    Scan,
+    SchemaWrite,
+    Search,
+    SetLoaded,
+)
 from proxy.model.point import Key, Point
 from proxy.model.schema import Product, Schema
 from proxy.ports import Catalog, Fit, ServerInfo
@@ -106,8 +119,13 @@ class MilvusBackend:
 
     async def search(self, search: Search, consistency: Consistency = Consistency.CLIENT) -> Hits:
         schema = self._catalog.schema(search.collection)
-        rows = Rows.of(self._calls, schema, search.filter, search.fields, search.vector_names, consistency)
-        return await nearest(rows, search, partitions_of(schema, search.partitions))
+        metric, partitions = metric_of(schema, search), partitions_of(schema, search.partitions)
+        if is_exact(schema, search):
+            rows = Rows.of(self._calls, schema, search.filter, search.fields, search.vector_names, consistency)
+            return await nearest(rows, search, metric, partitions)
+        vectors = tuple({*search.vector_names, search.using})
+        rows = Rows.of(self._calls, schema, search.filter, search.fields, vectors, consistency)
+        return await exactly_nearest(rows, search, metric, partitions)
 
     async def count(self, count: Count, consistency: Consistency = Consistency.LATEST) -> int:
         schema = self._catalog.schema(count.collection)
@@ -146,7 +164,10 @@ class MilvusBackend:
         return creation.fit(schema)
 
     async def apply(self, change: SchemaWrite) -> None:
+        """Raises Unsupported by feature where the schema has what Milvus does not."""
         await self._structure.apply(change)
+        if isinstance(change, CreateIndex) and creation.always_readable(self._catalog.schema(change.collection)):
+            await self._structure.apply(SetLoaded(change.collection, loaded=True))
 
     async def quiesce(self, collection: str) -> None:
         await self._structure.quiesce(collection)

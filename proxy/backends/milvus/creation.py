@@ -9,8 +9,7 @@ from typing import Any, Final, assert_never
 from google.protobuf.json_format import MessageToDict
 from pymilvus.grpc_gen import milvus_pb2
 
-from proxy.backends.milvus.features import FEATURES
-from proxy.errors import Refused
+from proxy.errors import Refused, Unsupported
 from proxy.milvus.schema import (
     INDEX_NAME,
     METRIC_NAMES,
@@ -21,9 +20,9 @@ from proxy.milvus.schema import (
     key_values,
     split_name,
 )
-from proxy.model.feature import Feature, Support
+from proxy.model.feature import Feature
 from proxy.model.operation import CreateIndex, CreatePartition, DropAlias, DropCollection, DropIndex
-from proxy.model.schema import DType, IdKind, Metric, Product, Schema, VectorField, VectorKind
+from proxy.model.schema import DType, IdKind, Metric, Product, Schema, VectorKind
 from proxy.ports import Fit
 
 _OURS: Final = frozenset({"metric", "index_id", INDEX_NAME})
@@ -55,13 +54,17 @@ def create_index(change: CreateIndex) -> Any:
     )
 
 
-def simple_request(change: DropCollection | DropIndex | CreatePartition | DropAlias) -> Any:
+def drop_index(change: DropIndex) -> Any:
+    return milvus_pb2.DropIndexRequest(
+        collection_name=split_name(change.collection)[1], field_name=change.field, index_name=change.name
+    )
+
+
+def simple_request(change: DropCollection | CreatePartition | DropAlias) -> Any:
     """Those that Milvus takes twice without an error."""
     match change:
         case DropCollection(collection):
             return milvus_pb2.DropCollectionRequest(collection_name=split_name(collection)[1])
-        case DropIndex(collection, field, name):
-            return milvus_pb2.DropIndexRequest(collection_name=split_name(collection)[1], field_name=field, index_name=name)
         case CreatePartition(collection, partition):
             return milvus_pb2.CreatePartitionRequest(collection_name=split_name(collection)[1], partition_name=partition)
         case DropAlias(alias):
@@ -88,13 +91,25 @@ def _losses(schema: Schema) -> Iterator[str]:
         yield "the collection is created without autoID, because its points come with their ids: clients must give ids"
 
 
-def _refusals(schema: Schema) -> Iterator[str]:
+def unsupported(schema: Schema) -> Iterator[Unsupported]:
+    """What the collection has and Milvus has not."""
     if schema.id_kind not in (IdKind.INT64, IdKind.STRING):
-        yield f"ids of kind {schema.id_kind} have no type in Milvus"
-    if len(schema.vectors) != 1 and FEATURES[Feature.NAMED_VECTORS] is Support.ABSENT:
-        yield f"Milvus needs exactly one vector a point, the collection has {len(schema.vectors)}"
+        yield Unsupported(Feature.UUID_IDS, Product.MILVUS, f"ids of kind {schema.id_kind}")
+    if len(schema.vectors) > 1:
+        yield Unsupported(Feature.NAMED_VECTORS, Product.MILVUS, f"the collection has {len(schema.vectors)}")
     for field in schema.vectors.values():
-        yield from _vector_refusals(field)
+        for trait in (field.kind, field.dtype, field.metric):
+            if trait in _ABSENT_TRAITS:
+                yield Unsupported(_ABSENT_TRAITS[trait], Product.MILVUS, f"vector {field.name!r}")
+
+
+def always_readable(schema: Schema) -> bool:
+    """A collection of another product is; Milvus's own is as its client left it, loaded or not."""
+    return "described" not in schema.native
+
+
+def _refusals(schema: Schema) -> Iterator[str]:
+    yield from map(str, unsupported(schema))
     for name in (schema.id_name, *schema.vectors, *schema.fields):
         if not _FIELD_NAME.fullmatch(name):
             yield f"{name!r} cannot be the name of a field in Milvus"
@@ -104,21 +119,11 @@ def _refusals(schema: Schema) -> Iterator[str]:
         yield str(refusal)
 
 
-_VECTOR_FEATURES: Final[Mapping[VectorKind | DType | Metric | None, Feature]] = {
+_ABSENT_TRAITS: Final[Mapping[VectorKind | DType | Metric | None, Feature]] = {
     VectorKind.SPARSE: Feature.SPARSE_VECTORS,
     VectorKind.MULTI: Feature.MULTI_VECTORS,
-    DType.BINARY: Feature.BINARY_VECTORS,
-    DType.FLOAT16: Feature.HALF_VECTORS,
-    DType.BFLOAT16: Feature.HALF_VECTORS,
     Metric.MANHATTAN: Feature.MANHATTAN,
 }
-
-
-def _vector_refusals(field: VectorField) -> Iterator[str]:
-    asked = {_VECTOR_FEATURES.get(trait) for trait in (field.kind, field.dtype, field.metric)}
-    for feature in sorted(each for each in asked if each is not None):
-        if FEATURES[feature] is Support.ABSENT:
-            yield f"vector {field.name!r}: {feature} is not supported by {Product.MILVUS}"
 
 
 def _params(params: Mapping[str, Any]) -> dict[str, str]:

@@ -53,7 +53,7 @@ def expression(condition: Filter, schema: Schema) -> Expr:
 
 def ids_in(ids: Iterable[PointId], schema: Schema) -> str:
     """Ids that the collection's key cannot hold are left out: no point has them."""
-    found = one_of(schema.id_name, _id_type(schema), tuple(ids))
+    found = one_of(schema.id_name, id_type(schema), tuple(ids))
     return f"{schema.id_name} in []" if found is NEVER else found.text
 
 
@@ -97,7 +97,7 @@ def _min_should(parts: list[Expr], count: int, aim: Aim) -> Expr:
 
 
 def _id_test(test: IdTest, schema: Schema, aim: Aim) -> Expr:
-    kind = _id_type(schema)
+    kind = id_type(schema)
     match test:
         case HasId(ids):
             return Expr(ids_in(ids, schema))
@@ -109,7 +109,7 @@ def _id_test(test: IdTest, schema: Schema, aim: Aim) -> Expr:
             assert_never(test)
 
 
-def _id_type(schema: Schema) -> FieldType:
+def id_type(schema: Schema) -> FieldType:
     return FieldType.INT64 if schema.id_kind is IdKind.INT64 else FieldType.STRING
 
 

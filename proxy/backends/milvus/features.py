@@ -16,7 +16,7 @@ FEATURES: Final[Mapping[Feature, Support]] = {
     Feature.EUCLIDEAN: Support.NATIVE,
     Feature.MANHATTAN: Support.ABSENT,
     Feature.BINARY_VECTORS: Support.NATIVE,
-    Feature.HALF_VECTORS: Support.ABSENT,
+    Feature.HALF_VECTORS: Support.NATIVE,
     Feature.SPARSE_VECTORS: Support.ABSENT,
     Feature.MULTI_VECTORS: Support.ABSENT,
     Feature.NAMED_VECTORS: Support.ABSENT,

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Final
 
 from proxy.backends.milvus import parse, reads
 from proxy.backends.milvus.rows import Rows
 from proxy.errors import Reason, Refused
-from proxy.model.distance import within
+from proxy.model.distance import nearest_first, within
 from proxy.model.operation import Hit, Hits, Search
 from proxy.model.schema import Metric, Schema
 
@@ -17,42 +17,31 @@ _MORE: Final = 4
 _EXACT_INDEXES: Final = frozenset({"FLAT", "BIN_FLAT"})
 
 
-def metric_of(schema: Schema, search: Search) -> Metric:
-    """Raises Refused where the search cannot be run as it is."""
-    if search.using not in schema.vectors:
-        raise Refused(f"collection {schema.collection} has no vector {search.using!r}")
-    field = schema.vectors[search.using]
-    if field.metric is None:
-        raise Refused(f"vector {search.using!r} of collection {schema.collection} has no metric: create an index first")
-    if search.exact and field.index.get("index_type") not in _EXACT_INDEXES:
-        raise Refused("Milvus searches exactly only where the index is FLAT", Reason.UNSUPPORTED)
-    return field.metric
+def is_exact(schema: Schema, search: Search) -> bool:
+    """Whether the index gives what is asked for."""
+    return not search.exact or schema.vectors[search.using].index.get("index_type") in _EXACT_INDEXES
 
 
-async def nearest(rows: Rows, search: Search, partitions: Sequence[str | None]) -> Hits:
+async def nearest(rows: Rows, search: Search, metric: Metric, partitions: Sequence[str | None]) -> Hits:
     """Raises Refused where more candidates are needed than Milvus gives."""
-    metric = metric_of(rows.schema, search)
     found = [await _in_partition(rows, search, metric, partition) for partition in partitions]
     joined = [[hit for hits in found for hit in hits[query]] for query in range(len(search.vectors))]
-    return tuple(tuple(sorted(hits, key=_rank(metric))[search.offset : search.offset + search.k]) for hits in joined)
+    ranked = (sorted(hits, key=lambda hit: nearest_first(metric, hit.value)) for hits in joined)
+    return tuple(tuple(hits[search.offset : search.offset + search.k]) for hits in ranked)
 
 
 async def _in_partition(rows: Rows, search: Search, metric: Metric, partition: str | None) -> list[list[Hit]]:
     asked = within(metric, search.threshold, search.far)
     needed = topk = search.offset + search.k
     while True:
-        request = reads.search(rows.schema, search, partition, rows.expr.text, topk, rows.output, rows.consistency)
+        request = reads.search(rows.plan, search, metric, partition, topk)
         reply = await rows.read("Search", request, partition)
         if reply is None:
             return [[] for _ in search.vectors]
         raw = parse.hits(rows.schema, metric, reply, partition)
         kept = [[hit for hit in hits if asked(hit.value) and rows.keeps(hit.point)] for hits in raw]
-        if rows.expr.exact or all(len(k) >= needed or len(r) < topk for k, r in zip(kept, raw, strict=True)):
+        if rows.exact or all(len(k) >= needed or len(r) < topk for k, r in zip(kept, raw, strict=True)):
             return [[Hit(hit.key, hit.value, parse.trimmed(hit.point, rows.fields)) for hit in hits] for hits in kept]
         if topk == reads.MAX_ROWS:
             raise Refused(f"Milvus gives {topk} candidates at most, and too few of them satisfy the filter", Reason.TOO_LARGE)
         topk = min(topk * _MORE, reads.MAX_ROWS)
-
-
-def _rank(metric: Metric) -> Callable[[Hit], float]:
-    return (lambda hit: -hit.value) if metric.larger_is_nearer else (lambda hit: hit.value)

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import orjson
 from pymilvus.grpc_gen import common_pb2, milvus_pb2
 
-from proxy.backends.milvus.literals import quoted
+from proxy.backends.milvus.expr import id_type, ids_in
+from proxy.backends.milvus.literals import compare
+from proxy.backends.milvus.logic import NEVER
 from proxy.backends.milvus.naming import local_name, partition_name
-from proxy.errors import Refused
 from proxy.milvus.columns import dense_bytes, sparse_bytes
 from proxy.milvus.schema import DENSE_TYPES, META, METRIC_NAMES, key_values
+from proxy.model.filter import Op
 from proxy.model.operation import Consistency, Search
 from proxy.model.point import PointId, Sparse, Vector
 from proxy.model.schema import DType, Metric, Schema, VectorField, VectorKind
@@ -36,68 +39,65 @@ _CODES: Final = {dtype: code for code, dtype in DENSE_TYPES.items()}
 _COMPONENT_BITS: Final = {DType.BINARY: 1, DType.INT8: 8, DType.UINT8: 8, DType.FLOAT16: 16, DType.BFLOAT16: 16}
 
 
-def query(
-    schema: Schema, partition: str | None, expr: str, output: Sequence[str], consistency: Consistency, limit: int | None = None
-) -> Any:
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What all requests of one read share. `expr` is Milvus's text of the filter, `output` the columns to send."""
+
+    schema: Schema
+    expr: str
+    output: tuple[str, ...]
+    consistency: Consistency
+
+
+def query(plan: Plan, partition: str | None, limit: int | None = None) -> Any:
     """QueryRequest; with a limit, in ascending order of the key."""
     params = {} if limit is None else {"limit": limit, "iterator": "True", "reduce_stop_for_best": "True"}
-    request = milvus_pb2.QueryRequest(
-        collection_name=local_name(schema), expr=expr, output_fields=output, query_params=key_values(params)
-    )
-    return _placed(request, schema, partition, consistency)
+    request = milvus_pb2.QueryRequest(expr=plan.expr, output_fields=plan.output, query_params=key_values(params))
+    return _placed(request, plan, partition)
 
 
-def count(schema: Schema, partition: str | None, expr: str, consistency: Consistency) -> Any:
-    request = milvus_pb2.QueryRequest(collection_name=local_name(schema), expr=expr, output_fields=["count(*)"])
-    return _placed(request, schema, partition, consistency)
-
-
-def search(
-    schema: Schema, search: Search, partition: str | None, expr: str, topk: int, output: Sequence[str], consistency: Consistency
-) -> Any:
+def search(plan: Plan, search: Search, metric: Metric, partition: str | None, topk: int) -> Any:
     """SearchRequest for the `topk` nearest of each query vector."""
-    field = schema.vectors[search.using]
-    metric = field.metric
-    if metric is None:
-        raise Refused(f"vector {search.using!r} of collection {schema.collection} has no metric: create an index first")
     params: dict[str, Any] = dict(search.hints) | _bounds(search, metric)
     if "ef" in params:
         params["ef"] = max(int(params["ef"]), topk)
     settings = {"anns_field": search.using, "topk": topk, "metric_type": METRIC_NAMES[metric], "round_decimal": -1}
     request = milvus_pb2.SearchRequest(
-        collection_name=local_name(schema),
-        dsl=expr,
+        dsl=plan.expr,
         dsl_type=common_pb2.BoolExprV1,
-        placeholder_group=_placeholders(field, search.vectors),
+        placeholder_group=_placeholders(plan.schema.vectors[search.using], search.vectors),
         nq=len(search.vectors),
-        output_fields=output,
+        output_fields=plan.output,
         search_params=key_values(settings | {"params": orjson.dumps(params).decode()}),
     )
-    return _placed(request, schema, partition, consistency)
+    return _placed(request, plan, partition)
 
 
-def output_fields(schema: Schema, fields: Iterable[str] | None, vector_names: Iterable[str] | None) -> list[str]:
+def output_fields(schema: Schema, fields: Iterable[str] | None, vector_names: Iterable[str] | None) -> tuple[str, ...]:
     """Columns to ask for; the key's comes first."""
     vectors = [name for name in schema.vectors if vector_names is None or name in vector_names]
     if fields is None:
-        return [schema.id_name, *vectors, *schema.fields, *((META,) if schema.dynamic else ())]
+        return (schema.id_name, *vectors, *schema.fields, *((META,) if schema.dynamic else ()))
     asked = frozenset(fields)
     dynamic = (META,) if schema.dynamic and asked - schema.fields.keys() else ()
-    return [schema.id_name, *vectors, *(name for name in schema.fields if name in asked), *dynamic]
+    return (schema.id_name, *vectors, *(name for name in schema.fields if name in asked), *dynamic)
 
 
-def rows_in_reply(schema: Schema, output: Sequence[str]) -> int:
+def rows_in_reply(plan: Plan) -> int:
     """Rows of which the vectors alone fit into a reply."""
-    size = sum(_bytes(schema.vectors[name]) for name in output if name in schema.vectors)
+    vectors = plan.schema.vectors
+    size = sum(_bytes(vectors[name]) for name in plan.output if name in vectors)
     return max(1, min(MAX_ROWS, REPLY_BYTES // (size + _ROW_OVERHEAD)))
 
 
-def behind(schema: Schema, expr: str, last: PointId | None) -> str:
-    """`expr`, and a key above `last`."""
+def behind(plan: Plan, last: PointId | None) -> Plan:
+    """The same, with keys above `last` only."""
     if last is None:
-        return expr
-    bound = f"{schema.id_name} > {quoted(last) if isinstance(last, str) else last}"
-    return f"({expr}) and ({bound})" if expr else bound
+        return plan
+    bound = compare(plan.schema.id_name, id_type(plan.schema), Op.GT, last)
+    if bound is NEVER:
+        return replace(plan, expr=ids_in((), plan.schema))
+    return replace(plan, expr=f"({plan.expr}) and ({bound.text})" if plan.expr else bound.text)
 
 
 def canonical(metric: Metric, score: float) -> float:
@@ -130,9 +130,10 @@ def _placeholders(field: VectorField, vectors: Sequence[Vector]) -> bytes:
     return serialized
 
 
-def _placed(request: Any, schema: Schema, partition: str | None, consistency: Consistency) -> Any:
-    request.partition_names.extend(filter(None, [partition_name(schema, partition)]))
-    if consistency is Consistency.LATEST:
+def _placed(request: Any, plan: Plan, partition: str | None) -> Any:
+    request.collection_name = local_name(plan.schema)
+    request.partition_names.extend(filter(None, [partition_name(plan.schema, partition)]))
+    if plan.consistency is Consistency.LATEST:
         request.consistency_level = common_pb2.Strong
     else:
         request.use_default_consistency = True

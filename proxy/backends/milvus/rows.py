@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final, Self
 
 from pymilvus.grpc_gen import milvus_pb2
@@ -11,7 +11,6 @@ from pymilvus.grpc_gen import milvus_pb2
 from proxy.backends.milvus import parse, reads
 from proxy.backends.milvus.calls import Calls
 from proxy.backends.milvus.expr import expression, fields_of, ids_in
-from proxy.backends.milvus.logic import Expr
 from proxy.backends.milvus.naming import local_name
 from proxy.errors import Reason, Refused
 from proxy.milvus.schema import split_name
@@ -27,15 +26,17 @@ PAGE_OF_CANDIDATES: Final = 1_000
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """`output` has what was asked for and, where the expression is not exact, the fields that decide."""
+    """Where the expression is not `exact`, the plan's output has the fields that decide beside those that were asked for."""
 
     calls: Calls
-    schema: Schema
+    plan: reads.Plan
     condition: Filter
-    expr: Expr
+    exact: bool
     fields: tuple[str, ...] | None
-    output: list[str]
-    consistency: Consistency
+
+    @property
+    def schema(self) -> Schema:
+        return self.plan.schema
 
     @classmethod
     def of(
@@ -50,12 +51,13 @@ class Rows:
         """Raises Unsupported."""
         expr = expression(condition, schema)
         needed = fields if expr.exact or fields is None else tuple({*fields, *fields_of(condition)})
-        return cls(calls, schema, condition, expr, fields, reads.output_fields(schema, needed, vector_names), consistency)
+        output = reads.output_fields(schema, needed, vector_names)
+        return cls(calls, reads.Plan(schema, expr.text, output, consistency), condition, expr.exact, fields)
 
     async def by_ids(self, partition: str | None, ids: Sequence[PointId]) -> list[Point]:
         """In no order; absent ones are left out. The filter does not count."""
         try:
-            return self.trimmed(await self._query(partition, ids_in(ids, self.schema), None))
+            return self.trimmed(await self._query(replace(self.plan, expr=ids_in(ids, self.schema)), partition))
         except Refused as refusal:
             if refusal.reason is not Reason.TOO_LARGE or len(ids) == 1:
                 raise
@@ -69,7 +71,7 @@ class Rows:
             last = start
             while len(found) < count:
                 missing = count - len(found)
-                page = await self._page(partition, last, missing if self.expr.exact else max(missing, PAGE_OF_CANDIDATES))
+                page = await self._page(partition, last, missing if self.exact else max(missing, PAGE_OF_CANDIDATES))
                 if not page:
                     break
                 last = page[-1].key.id
@@ -77,12 +79,12 @@ class Rows:
         return self.trimmed(found[:count])
 
     async def count(self, partitions: Iterable[str | None]) -> int:
-        if not self.expr.exact:
+        if not self.exact:
             return await self._count_candidates(tuple(partitions))
         return sum([await self._count(partition) for partition in partitions])
 
     def keeps(self, point: Point) -> bool:
-        return self.expr.exact or matches(self.condition, point)
+        return self.exact or matches(self.condition, point)
 
     def trimmed(self, points: Iterable[Point]) -> list[Point]:
         return [parse.trimmed(point, self.fields) for point in points]
@@ -103,25 +105,24 @@ class Rows:
         return total
 
     async def _count(self, partition: str | None) -> int:
-        request = reads.count(self.schema, partition, self.expr.text, self.consistency)
-        reply = await self.read("Query", request, partition)
+        plan = replace(self.plan, output=("count(*)",))
+        reply = await self.read("Query", reads.query(plan, partition), partition)
         return 0 if reply is None else parse.number(reply)
 
     async def _page(self, partition: str | None, last: PointId | None, limit: int) -> list[Point]:
         """Not empty unless nothing is behind `last`."""
-        expr = reads.behind(self.schema, self.expr.text, last)
-        size = min(limit, reads.rows_in_reply(self.schema, self.output))
+        plan = reads.behind(self.plan, last)
+        size = min(limit, reads.rows_in_reply(plan))
         while True:
             try:
-                return await self._query(partition, expr, size)
+                return await self._query(plan, partition, size)
             except Refused as refusal:
                 if refusal.reason is not Reason.TOO_LARGE or size == 1:
                     raise
                 size //= 2
 
-    async def _query(self, partition: str | None, expr: str, limit: int | None) -> list[Point]:
-        request = reads.query(self.schema, partition, expr, self.output, self.consistency, limit)
-        reply = await self.read("Query", request, partition)
+    async def _query(self, plan: reads.Plan, partition: str | None, limit: int | None = None) -> list[Point]:
+        reply = await self.read("Query", reads.query(plan, partition, limit), partition)
         return [] if reply is None else parse.rows(self.schema, reply, partition)
 
 

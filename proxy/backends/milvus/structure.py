@@ -14,7 +14,14 @@ from typing import Any, Final, assert_never
 from pymilvus.grpc_gen import common_pb2, milvus_pb2
 
 from proxy.backends.milvus.calls import Calls
-from proxy.backends.milvus.creation import create_collection, create_index, simple_request
+from proxy.backends.milvus.creation import (
+    always_readable,
+    create_collection,
+    create_index,
+    drop_index,
+    simple_request,
+    unsupported,
+)
 from proxy.errors import AlreadyExists, NotFound, Unavailable
 from proxy.milvus.schema import INDEX_NAME, collection_name, index_params, schema_of, split_name
 from proxy.model.evolve import same_collection
@@ -81,15 +88,15 @@ class Structure:
                 await self._create(schema)
             case RenameCollection(collection, to):
                 await self._rename(collection, to)
-            case CreateIndex():
-                await self._write("CreateIndex", create_index(change), change.collection)
+            case CreateIndex() | DropIndex():
+                await self._index(change)
             case DropPartition(collection, partition):
                 await self._drop_partition(collection, partition)
             case SetAlias(alias, collection):
                 await self._set_alias(alias, collection)
             case SetLoaded(collection, loaded):
                 await (self._load(collection) if loaded else self._release(collection))
-            case DropCollection() | DropIndex() | CreatePartition() | DropAlias():  # Milvus takes these twice
+            case DropCollection() | CreatePartition() | DropAlias():  # Milvus takes these twice
                 await self._write(type(change).__name__, simple_request(change), _place(change))
             case _:
                 assert_never(change)
@@ -108,6 +115,8 @@ class Structure:
         await _until(done, f"the flush of {collection}")
 
     async def _create(self, schema: Schema) -> None:
+        for refusal in unsupported(schema):
+            raise refusal
         wanted = replace(schema, auto_id=False)
         found = await self._found(schema.collection)
         if found is None:
@@ -118,8 +127,7 @@ class Structure:
             await self.apply(CreatePartition(schema.collection, partition))
         for field, params in index_params(wanted).items():
             await self.apply(CreateIndex(schema.collection, field, params.get(INDEX_NAME, ""), params))
-        # A collection of another product is always readable; Milvus's own is as its client left it.
-        if schema.native.get("loaded", "described" not in schema.native):
+        if schema.native.get("loaded", always_readable(schema)) and index_params(wanted):
             await self._load(schema.collection)
 
     async def _rename(self, collection: str, to: str) -> None:
@@ -128,6 +136,23 @@ class Structure:
         (database, name), (to_database, to_name) = split_name(collection), split_name(to)
         request = milvus_pb2.RenameCollectionRequest(oldName=name, newName=to_name, db_name=database, newDBName=to_database)
         await self._write("RenameCollection", request, collection)
+
+    async def _index(self, change: CreateIndex | DropIndex) -> None:
+        match change:
+            case CreateIndex():
+                await self._write("CreateIndex", create_index(change), change.collection)
+            case DropIndex():
+                await self._drop_index(change)
+
+    async def _drop_index(self, change: DropIndex) -> None:
+        """Milvus refuses that while the collection is loaded; it is loaded again unless its vectors lack an index then."""
+        loaded = await self._load_state(change.collection) == common_pb2.LoadStateLoaded
+        if loaded:
+            await self._release(change.collection)
+        await self._write("DropIndex", drop_index(change), change.collection)
+        schema = await self.describe(change.collection)
+        if loaded and all(field.metric for field in schema.vectors.values()):
+            await self._load(change.collection)
 
     async def _drop_partition(self, collection: str, partition: str) -> None:
         name = split_name(collection)[1]
@@ -147,6 +172,9 @@ class Structure:
             await self._write("AlterAlias", milvus_pb2.AlterAliasRequest(**names), collection)
 
     async def _load(self, collection: str) -> None:
+        """A loaded one is left alone: after a change of indexes Milvus would refuse."""
+        if await self._load_state(collection) == common_pb2.LoadStateLoaded:
+            return
         name = split_name(collection)[1]
         await self._write("LoadCollection", milvus_pb2.LoadCollectionRequest(collection_name=name), collection)
         progress = milvus_pb2.GetLoadingProgressRequest(collection_name=name)
@@ -197,7 +225,7 @@ class Structure:
         return await self._calls.write(method, request, split_name(collection)[0])
 
 
-def _place(change: DropCollection | DropIndex | CreatePartition | DropAlias) -> str:
+def _place(change: DropCollection | CreatePartition | DropAlias) -> str:
     """A name in the database where the change is made."""
     return change.alias if isinstance(change, DropAlias) else change.collection
 

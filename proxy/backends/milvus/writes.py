@@ -9,7 +9,7 @@ from typing import Any, Final
 from pymilvus.grpc_gen import milvus_pb2
 
 from proxy.backends.milvus.expr import ids_in
-from proxy.backends.milvus.literals import quoted
+from proxy.backends.milvus.literals import INT64_MAX, quoted
 from proxy.backends.milvus.naming import by_partition, local_name, partition_name, slices
 from proxy.errors import Refused, Unsupported
 from proxy.milvus.columns import fields_data
@@ -27,6 +27,7 @@ IDS_AT_ONCE: Final = 4_096
 def upserts(schema: Schema, points: Sequence[Point]) -> Iterator[Any]:
     """UpsertRequests. Raises Refused where a point cannot be stored as it is."""
     for point in points:
+        _check_id(point)
         _check_payload(schema, point)
     for partition, rows in by_partition(points):
         yield from _fitting(schema, partition, rows)
@@ -62,6 +63,11 @@ def _fitting(schema: Schema, partition: str | None, points: Sequence[Point]) -> 
     middle = len(points) // 2
     yield from _fitting(schema, partition, points[:middle])
     yield from _fitting(schema, partition, points[middle:])
+
+
+def _check_id(point: Point) -> None:
+    if point.key.id == INT64_MAX:
+        raise Refused(f"Milvus takes a point with the id {INT64_MAX}, but shows it in no read")
 
 
 def _check_payload(schema: Schema, point: Point) -> None:
