@@ -37,6 +37,7 @@ class Collection:
         self.indexes = indexes
         self._shard = shard
         self._operation = _last_operation(shard)
+        self._flushed = self._operation
 
     @classmethod
     def create(cls, name: str, directory: Path, settings: models.CreateCollection) -> Collection:
@@ -96,8 +97,12 @@ class Collection:
         )
 
     def flush(self) -> None:
+        """Brings what was written since the last flush to the disk, so that the log can shrink."""
+        if self._flushed == self._operation:
+            return
         with engine_faults():
             self._shard.flush()
+        self._flushed = self._operation
 
     def optimize(self) -> None:
         """Builds what indexes are worth building. Holds the interpreter's lock for as long as that takes: seconds, minutes."""

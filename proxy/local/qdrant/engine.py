@@ -14,7 +14,7 @@ import qdrant_edge as edge
 from pydantic import BaseModel
 from qdrant_client import models
 
-from proxy.local.qdrant.errors import FORMAT, Fault, absent
+from proxy.local.qdrant.errors import VALIDATION, Fault, absent
 
 _ENUMS: Final[Mapping[type, type]] = {
     models.BinaryQuantizationEncoding: edge.BinaryQuantizationEncoding,
@@ -121,5 +121,5 @@ def datetime_range(bounds: models.DatetimeRange) -> edge.RangeDateTime:
 def check_limit(limit: int | None, default: int) -> int:
     """Raises Fault for a limit below 1."""
     if limit is not None and limit < 1:
-        raise Fault(FORMAT, f"limit: value {limit} invalid, must be 1 or larger")
+        raise Fault(VALIDATION, f"[limit: value {limit} invalid, must be 1 or larger]")
     return default if limit is None else limit

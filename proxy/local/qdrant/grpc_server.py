@@ -6,7 +6,6 @@ grpc_reads, grpc_collections).
 
 from __future__ import annotations
 
-import hmac
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final, TypeAlias
@@ -22,6 +21,7 @@ from proxy.local.qdrant.errors import Fault, absent
 from proxy.local.qdrant.grpc_collections import COLLECTIONS, QDRANT
 from proxy.local.qdrant.grpc_reads import READS
 from proxy.local.qdrant.grpc_writes import WRITES
+from proxy.local.qdrant.keys import wrong_key
 from proxy.local.qdrant.registry import Registry
 
 Method: TypeAlias = Callable[[Registry, Any], Any]
@@ -38,8 +38,6 @@ _OPTIONS: Final = (
     ("grpc.max_send_message_length", -1),
     ("grpc.so_reuseport", 0),  # else a second server would share the port in silence
 )
-NO_KEY: Final = "Must provide an API key or an Authorization bearer token"
-WRONG_KEY: Final = "Invalid API key or JWT"
 
 
 def start(registry: Registry, config: LocalQdrantConfig) -> tuple[grpc.aio.Server, int]:
@@ -51,16 +49,6 @@ def start(registry: Registry, config: LocalQdrantConfig) -> tuple[grpc.aio.Serve
         return server, server.add_insecure_port(address)
     except RuntimeError as error:
         raise Refused(f"cannot listen on {address} (gRPC): {error}") from error
-
-
-def wrong_key(api_key: str | None, given: Mapping[str, str]) -> str | None:
-    """`given`: headers or metadata, lower-case names. Returns what to tell a caller without the right key."""
-    if api_key is None:
-        return None
-    token = given.get("api-key") or given.get("authorization", "").removeprefix("Bearer ")
-    if not token:
-        return NO_KEY
-    return None if hmac.compare_digest(token.encode(), api_key.encode()) else WRONG_KEY
 
 
 def _service(

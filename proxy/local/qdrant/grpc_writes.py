@@ -95,7 +95,6 @@ def _create_vector(registry: Registry, request: Any) -> pb.PointsOperationRespon
 
 
 def _vector_config(request: Any) -> models.VectorNameConfig:
-    datatype = lambda found: models.VectorStorageDatatype(GrpcToRest.convert_datatype(found).value)  # noqa: E731
     match request.WhichOneof("vector_config"):
         case "dense_config":
             dense = request.dense_config
@@ -104,7 +103,7 @@ def _vector_config(request: Any) -> models.VectorNameConfig:
                     size=dense.size,
                     distance=GrpcToRest.convert_distance(dense.distance),
                     multivector_config=optional(dense, "multivector_config", GrpcToRest.convert_multivector_config),
-                    datatype=optional(dense, "datatype", datatype),
+                    datatype=optional(dense, "datatype", _datatype),
                 )
             )
         case "sparse_config":
@@ -112,11 +111,15 @@ def _vector_config(request: Any) -> models.VectorNameConfig:
             return models.SparseVectorNameConfig(
                 sparse=models.SparseVectorConfig(
                     modifier=optional(sparse, "modifier", GrpcToRest.convert_modifier),
-                    datatype=optional(sparse, "datatype", datatype),
+                    datatype=optional(sparse, "datatype", _datatype),
                 )
             )
         case _:
             raise Fault(BAD_REQUEST, "dense_config or sparse_config is required")
+
+
+def _datatype(found: Any) -> models.VectorStorageDatatype:
+    return models.VectorStorageDatatype(GrpcToRest.convert_datatype(found).value)
 
 
 def _delete_vector(registry: Registry, request: Any) -> pb.PointsOperationResponse:

@@ -107,10 +107,6 @@ class Registry:
         }
         _replace(self._root / "collections.json", orjson.dumps(tree, option=orjson.OPT_INDENT_2))
 
-    def flush(self) -> None:
-        for collection in self._collections.values():
-            collection.flush()
-
     def close(self) -> None:
         for collection in self._collections.values():
             collection.close()

@@ -15,7 +15,7 @@ from aiohttp import web
 from proxy.errors import Refused
 from proxy.local.qdrant.config import REST_BODY_LIMIT, TITLE, VERSION, LocalQdrantConfig
 from proxy.local.qdrant.errors import Fault, absent
-from proxy.local.qdrant.grpc_server import wrong_key
+from proxy.local.qdrant.keys import wrong_key
 from proxy.local.qdrant.registry import Registry
 from proxy.local.qdrant.rest_call import Call, Handler
 from proxy.local.qdrant.rest_collections import COLLECTIONS

@@ -39,8 +39,15 @@ async def _serve(registry: Registry, config: LocalQdrantConfig) -> None:
 
 async def _flush_until(stopped: asyncio.Event, registry: Registry) -> None:
     """The write-ahead log grows until a flush lets it shrink."""
-    while not stopped.is_set():
-        try:
-            await asyncio.wait_for(stopped.wait(), FLUSH_SECONDS)
-        except TimeoutError:
-            registry.flush()
+    while not await _within(FLUSH_SECONDS, stopped):
+        for name in registry.names():
+            if registry.exists(name):  # it may be dropped while we let others in
+                registry.get(name).flush()
+            await asyncio.sleep(0)  # a flush holds everything up for as long as the disk takes
+
+
+async def _within(seconds: float, event: asyncio.Event) -> bool:
+    try:
+        return await asyncio.wait_for(event.wait(), seconds)
+    except TimeoutError:
+        return False

@@ -30,10 +30,8 @@ def write(collection: Collection, operation: models.UpdateOperation) -> int:
 
 def upsert(collection: Collection, points: list[edge.Point], only: edge.Filter | None, mode: models.UpdateMode | None) -> int:
     """`only`: existing points that do not match it stay as they are."""
-    if not points:
-        raise Fault(BAD_REQUEST, "Empty update request")
     with engine_faults():
-        operation = _ENGINE.upsert_points(points, condition=only, update_mode=twin(mode))
+        operation = _upsert_points(points, only, mode)
     return collection.update(operation)
 
 
@@ -45,9 +43,13 @@ def refuse_shard_key(key: Any) -> None:
 def _upsert(found: models.PointsList | models.PointsBatch, shapes: Shapes) -> edge.UpdateOperation:
     refuse_shard_key(found.shard_key)
     points = _listed(found.points, shapes) if isinstance(found, models.PointsList) else _batched(found.batch, shapes)
+    return _upsert_points(points, compile_filter(found.update_filter), found.update_mode)
+
+
+def _upsert_points(points: list[edge.Point], only: edge.Filter | None, mode: models.UpdateMode | None) -> edge.UpdateOperation:
     if not points:
         raise Fault(BAD_REQUEST, "Empty update request")
-    return _ENGINE.upsert_points(points, condition=compile_filter(found.update_filter), update_mode=twin(found.update_mode))
+    return _ENGINE.upsert_points(points, condition=only, update_mode=twin(mode))
 
 
 def _listed(points: Sequence[models.PointStruct], shapes: Shapes) -> list[edge.Point]:

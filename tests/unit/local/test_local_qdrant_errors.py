@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from uuid import uuid4
 
 import grpc
 import httpx
@@ -21,8 +22,10 @@ NOT_FOUND = (404, grpc.StatusCode.NOT_FOUND)
 ABSENT = (501, grpc.StatusCode.UNIMPLEMENTED)
 
 
-@pytest.fixture
-def plane(client: QdrantClient, name: str) -> str:
+@pytest.fixture(scope="module")
+def plane(client: QdrantClient) -> str:
+    """One for all: what is refused leaves no trace."""
+    name = f"c-{uuid4().hex}"
     client.create_collection(name, vectors_config={"d": PLANE}, sparse_vectors_config={"s": models.SparseVectorParams()})
     client.upsert(name, [models.PointStruct(id=1, vector={"d": [1, 1]}, payload={"n": 1})])
     return name
@@ -82,7 +85,7 @@ REFUSED: dict[str, tuple[Callable[[QdrantClient, str], object], tuple[int, grpc.
         INVALID,
         "At least one positive",
     ),
-    "limit zero": (lambda c, n: c.query_points(n, limit=0), INVALID, "must be 1 or larger"),
+    "limit zero": (lambda c, n: c.query_points(n, limit=0), UNPROCESSABLE, "must be 1 or larger"),
     "bad path in a filter": (lambda c, n: c.count(n, count_filter=matching("a[[")), INVALID, "invalid JSON path"),
     "open polygon": (
         lambda c, n: c.count(
