@@ -7,66 +7,22 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, Generic, TypeVar, cast
 
 from proxy.net.ends import Kind, Piece
 from proxy.net.http2 import frames
-from proxy.net.http2.fields import FieldDecoder, Malformed
+from proxy.net.http2.blocks import Block, BlockReader, check_priority
+from proxy.net.http2.fields import Malformed
 from proxy.net.http2.frames import HEADER, HEADER_SIZE, MAX_STREAM_ID, Code, ConnectionFault, Setting, StreamFault
 from proxy.net.http2.sender import Sender
-from proxy.net.limits import CONNECTION_WINDOW, CONTINUATIONS, FRAME_SIZE, STREAM_WINDOW, UNREAD, WRITE_BUFFER, Flood, Rates
+from proxy.net.http2.stream import Stream
+from proxy.net.limits import CONNECTION_WINDOW, FRAME_SIZE, UNREAD, WRITE_BUFFER, Flood, Rates
 
-BODY = Kind.BODY
 _REMEMBERED = 1000
 """Streams that we reset: what the peer had under way for them is no fault."""
 
 
-class Stream:
-    """One stream of one connection; subclasses join it to an exchange."""
-
-    __slots__ = ("due", "expected", "got_end", "got_head", "granted", "id", "queue", "sender", "sent_end", "window")
-
-    def __init__(self, sender: Sender, stream_id: int) -> None:
-        self.sender = sender
-        self.id = stream_id
-        self.window = sender.initial  # what the peer lets us send
-        self.queue: list[Piece] = []
-        self.granted = STREAM_WINDOW  # what we let the peer send
-        self.due = 0  # bytes gone on, not yet granted again
-        self.expected: int | None = None  # bytes of body still to come, where the peer declared them
-        self.got_head = False
-        self.got_end = False
-        self.sent_end = False
-
-    def arrived(self, piece: Piece) -> None:
-        raise NotImplementedError
-
-    def drained(self, size: int) -> None:
-        raise NotImplementedError
-
-    def ended(self) -> None:
-        raise NotImplementedError
-
-    def grant(self, size: int) -> None:
-        """ends.ClientEnd and UpstreamEnd. Many small bodies never need a frame for it."""
-        self.due += size
-        if self.due >= STREAM_WINDOW // 2 and not self.got_end:
-            self.granted += self.due
-            self.sender.put(frames.window_update(self.id, self.due))
-            self.due = 0
-
-
 S = TypeVar("S", bound=Stream)
-
-
-@dataclass(slots=True)
-class _Block:
-    """A header block whose CONTINUATION frames are still to come."""
-
-    stream_id: int
-    end: bool
-    parts: list[bytes]
 
 
 class Connection(asyncio.Protocol, Generic[S]):
@@ -85,11 +41,9 @@ class Connection(asyncio.Protocol, Generic[S]):
         self.received = 0
         self._told_lost = False
         self._loop = asyncio.get_running_loop()
-        self._max_header_bytes = max_header_bytes
-        self._decoder = FieldDecoder(max_header_bytes)
+        self.blocks = BlockReader(max_header_bytes)
         self._rates = Rates()
         self._rest = b""
-        self._block: _Block | None = None
         self._due = 0
         self._resets: dict[int, None] = {}
 
@@ -171,7 +125,10 @@ class Connection(asyncio.Protocol, Generic[S]):
         """By us; its exchange is told by the caller."""
         self.streams.pop(stream.id, None)
         self.sender.reset(stream, code)
-        self._resets[stream.id] = None
+        self._remember(stream.id)
+
+    def _remember(self, stream_id: int) -> None:
+        self._resets[stream_id] = None
         if len(self._resets) > _REMEMBERED:
             del self._resets[next(iter(self._resets))]
 
@@ -193,7 +150,7 @@ class Connection(asyncio.Protocol, Generic[S]):
         return at
 
     def _frame(self, kind: int, flags: int, stream_id: int, payload: bytes) -> None:
-        if self._block is not None and kind != frames.CONTINUATION:
+        if self.blocks.interrupted and kind != frames.CONTINUATION:
             raise ConnectionFault(Code.PROTOCOL_ERROR, "a header block is interrupted")
         if not self.settled and kind != frames.SETTINGS:
             raise ConnectionFault(Code.PROTOCOL_ERROR, "the first frame is no SETTINGS")
@@ -207,6 +164,7 @@ class Connection(asyncio.Protocol, Generic[S]):
         stream = self.streams.get(fault.stream_id)
         if stream is None:
             self.sender.put(frames.rst_stream(fault.stream_id, fault.code))
+            self._remember(fault.stream_id)
         else:
             self.reset(stream, fault.code)
             self.stream_reset(stream, fault.code)
@@ -230,7 +188,7 @@ class Connection(asyncio.Protocol, Generic[S]):
         if stream.expected is not None:
             self._expect(stream, len(payload), end)
         stream.got_end = end
-        stream.arrived(Piece(BODY, payload, payload, end))
+        stream.arrived(Piece(Kind.BODY, payload, payload, end))
 
     def _refill(self, size: int) -> None:
         self._due += size
@@ -253,34 +211,18 @@ class Connection(asyncio.Protocol, Generic[S]):
         return stream_id % 2 == 0 or stream_id > self.last_stream_id
 
     def _headers(self, flags: int, stream_id: int, payload: bytes) -> None:
-        block = frames.unpadded(flags, payload)
-        if flags & frames.WITH_PRIORITY:
-            self._check_priority(stream_id, block[:5])
-            block = block[5:]
-        end = bool(flags & frames.END_STREAM)
-        if flags & frames.END_HEADERS:
-            self._whole_block(stream_id, end, block)
-        else:
-            self._block = _Block(stream_id, end, [block])
+        self._block(self.blocks.headers(flags, stream_id, payload))
 
     def _continuation(self, flags: int, stream_id: int, payload: bytes) -> None:
-        block = self._block
-        if block is None or block.stream_id != stream_id:
-            raise ConnectionFault(Code.PROTOCOL_ERROR, "CONTINUATION without HEADERS")
-        block.parts.append(payload)
-        if len(block.parts) > CONTINUATIONS or sum(map(len, block.parts)) > self._max_header_bytes:
-            raise ConnectionFault(Code.ENHANCE_YOUR_CALM, "a header block is too large")
-        if flags & frames.END_HEADERS:
-            self._block = None
-            self._whole_block(stream_id, block.end, b"".join(block.parts))
+        self._block(self.blocks.continuation(flags, stream_id, payload))
 
-    def _whole_block(self, stream_id: int, end: bool, block: bytes) -> None:
-        if stream_id == 0:
-            raise ConnectionFault(Code.PROTOCOL_ERROR, "HEADERS without a stream")
+    def _block(self, block: Block | None) -> None:
+        if block is None:
+            return
         try:
-            self.block_arrived(stream_id, end, self._decoder.stateless(block))
+            self.block_arrived(block.stream_id, block.end, block.fields)
         except Malformed as error:
-            raise StreamFault(stream_id, Code.PROTOCOL_ERROR, str(error)) from error
+            raise StreamFault(block.stream_id, Code.PROTOCOL_ERROR, str(error)) from error
 
     def _priority(self, flags: int, stream_id: int, payload: bytes) -> None:
         self._limit(Flood.IDLE)
@@ -288,13 +230,7 @@ class Connection(asyncio.Protocol, Generic[S]):
             raise ConnectionFault(Code.PROTOCOL_ERROR, "PRIORITY without a stream")
         if len(payload) != 5:
             raise StreamFault(stream_id, Code.FRAME_SIZE_ERROR, "PRIORITY has 5 bytes")
-        self._check_priority(stream_id, payload)
-
-    def _check_priority(self, stream_id: int, priority: bytes) -> None:
-        if len(priority) < 5:
-            raise ConnectionFault(Code.FRAME_SIZE_ERROR, "a priority has 5 bytes")
-        if int.from_bytes(priority[:4]) & MAX_STREAM_ID == stream_id:
-            raise StreamFault(stream_id, Code.PROTOCOL_ERROR, "a stream depends on itself")
+        check_priority(stream_id, payload)
 
     def _rst_stream(self, flags: int, stream_id: int, payload: bytes) -> None:
         if len(payload) != 4:
@@ -314,7 +250,7 @@ class Connection(asyncio.Protocol, Generic[S]):
             raise ConnectionFault(Code.FRAME_SIZE_ERROR, "SETTINGS has 6 bytes a value")
         self._limit(Flood.SETTINGS)
         if flags & frames.ACK:
-            self._decoder.acknowledged = True
+            self.blocks.decoder.acknowledged = True
             return
         for key, value in frames.read_settings(payload):
             self._set(key, value)

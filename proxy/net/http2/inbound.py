@@ -10,8 +10,9 @@ from collections.abc import Callable, Sequence
 from proxy.net.ends import Failure, Kind, Piece, RequestHead, Version
 from proxy.net.exchange import OVER, Exchange, Surroundings, Way
 from proxy.net.http2 import fields, frames
-from proxy.net.http2.connection import Connection, Stream
+from proxy.net.http2.connection import Connection
 from proxy.net.http2.frames import Code, Setting, StreamFault
+from proxy.net.http2.stream import Stream
 from proxy.net.limits import FRAME_SIZE, STREAM_WINDOW
 from proxy.net.refusal import grpc_status
 from proxy.ports import Reply

@@ -11,8 +11,9 @@ from collections.abc import Callable
 from proxy.errors import Unavailable
 from proxy.net.ends import Caller, Failure, Kind, Piece, UpstreamEnd
 from proxy.net.http2 import fields, frames
-from proxy.net.http2.connection import Connection, Stream
+from proxy.net.http2.connection import Connection
 from proxy.net.http2.frames import Code, Setting
+from proxy.net.http2.stream import Stream
 from proxy.net.limits import FRAME_SIZE, STREAM_WINDOW, Flood
 
 _LAST_ID = frames.MAX_STREAM_ID - 2
@@ -79,6 +80,7 @@ class UpstreamConnection(Connection[UpstreamStream]):
         """`freed` is called when a stream ends and when the connection does. `authority` replaces the client's."""
         super().__init__(max_header_bytes)
         self.name = name
+        self._max_header_bytes = max_header_bytes
         self.ready: asyncio.Future[None] = self._loop.create_future()
         """Done when the upstream has spoken HTTP/2. Raises Unavailable."""
         self._authority = authority

@@ -10,6 +10,7 @@ import h2.config
 import h2.connection
 import h2.events
 import h2.settings
+from ports import Port
 
 GRPC = [("content-type", "application/grpc"), ("te", "trailers")]
 
@@ -98,35 +99,19 @@ def echo(peer: Peer, event: h2.events.Event) -> None:
         peer.h2.send_headers(event.stream_id, [("x-trailer", "t")], end_stream=True)
 
 
-class Upstream:
-    """Listens; each connection is a Peer with the present `on`."""
+class Upstream(Port):
+    """Each connection is a Peer with the present `on`."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.on = echo
         self.peers: list[Peer] = []
         self.settings: dict[h2.settings.SettingCodes, int] = {}
         self.table: int | None = None
         self.grant = True
         self.came = asyncio.Event()
-        self.port = 0
-        self._server: asyncio.Server | None = None
 
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
-
-    async def start(self) -> None:
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", self.port)
-        self.port = self._server.sockets[0].getsockname()[1]
-
-    def stop(self) -> None:
-        """Nobody listens any more, and every connection is cut."""
-        if self._server is not None:
-            self._server.close()
-        for peer in self.peers:
-            peer.writer.transport.abort()
-
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         peer = Peer(reader, writer, client=False, table=self.table)
         peer.on, peer.grant = self.on, self.grant
         peer.h2.local_settings = h2.settings.Settings(client=False, initial_values=self.settings)
@@ -134,4 +119,3 @@ class Upstream:
         self.peers.append(peer)
         self.came.set()
         await peer.run()
-        writer.transport.abort()

@@ -8,6 +8,7 @@ import struct
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
+from ports import Port
 
 from proxy.ports import RelayTo, Reply, Request
 
@@ -15,23 +16,18 @@ Script = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 
 
-class Server:
-    """An upstream that plays a script on each connection, and writes down the heads it saw."""
+class Server(Port):
+    """Plays a script on each connection, and writes down the heads it saw."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.script: Script = self.answer_ok
         self.heads: list[bytes] = []
         self.connections = 0
-        self.port = 0
 
-    async def play(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
-        try:
-            await self.script(reader, writer)
-        except (asyncio.IncompleteReadError, ConnectionError):
-            pass
-        finally:
-            writer.close()
+        await self.script(reader, writer)
 
     async def head(self, reader: asyncio.StreamReader) -> bytes:
         head = await reader.readuntil(b"\r\n\r\n")
@@ -49,15 +45,14 @@ class Server:
 @pytest.fixture
 async def server() -> AsyncIterator[Server]:
     server = Server()
-    listening = await asyncio.start_server(server.play, "127.0.0.1", 0)
-    server.port = listening.sockets[0].getsockname()[1]
+    await server.start()
     yield server
-    listening.close()
+    server.stop()
 
 
 @pytest.fixture
 async def proxy(server, start):
-    return await start(f"http://127.0.0.1:{server.port}", bridge=0.5)
+    return await start(server.url, bridge=0.5)
 
 
 class Client:

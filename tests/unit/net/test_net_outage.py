@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator
 import grpc
 import grpc.aio
 import pytest
+from ports import Port
 
 from proxy.net import limits
 from proxy.ports import Retry
@@ -19,37 +20,20 @@ GET = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 
 
-class Server:
-    """HTTP/1.1 that can go away and come back on its port."""
+class Server(Port):
+    """Answers HTTP/1.1, or cuts the connection instead."""
 
     def __init__(self) -> None:
-        self.port = 0
+        super().__init__()
         self.heads = 0
         self.answers = True
-        self._server: asyncio.Server | None = None
-        self._writers: list[asyncio.StreamWriter] = []
 
-    async def start(self) -> None:
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", self.port)
-        self.port = self._server.sockets[0].getsockname()[1]
-
-    def stop(self) -> None:
-        if self._server is not None:
-            self._server.close()
-        for writer in self._writers:
-            writer.transport.abort()
-        self._writers.clear()
-
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._writers.append(writer)
-        try:
-            while await reader.readuntil(b"\r\n\r\n"):
-                self.heads += 1
-                if not self.answers:
-                    writer.transport.abort()
-                writer.write(OK)
-        except (asyncio.IncompleteReadError, ConnectionError):
-            writer.transport.abort()
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while await reader.readuntil(b"\r\n\r\n"):
+            self.heads += 1
+            if not self.answers:
+                writer.transport.abort()
+            writer.write(OK)
 
 
 @pytest.fixture
@@ -70,7 +54,7 @@ async def ask(proxy, wire: bytes = GET) -> bytes:
 
 
 async def test_many_requests_wait_for_an_upstream_that_comes_back(server, start):
-    proxy = await start(f"http://127.0.0.1:{server.port}")
+    proxy = await start(server.url)
     assert b" 200 " in await ask(proxy)
     server.stop()
     asked = asyncio.gather(*[ask(proxy) for _ in range(50)])
@@ -84,7 +68,7 @@ async def test_many_requests_wait_for_an_upstream_that_comes_back(server, start)
 
 async def test_after_the_bridges_time_the_client_is_told(server, start):
     server.stop()
-    proxy = await start(f"http://127.0.0.1:{server.port}", bridge=0.2)
+    proxy = await start(server.url, bridge=0.2)
     reader, writer = await asyncio.open_connection(proxy.host, proxy.port)
     writer.write(GET)
     reply = await asyncio.wait_for(reader.read(300), 5)
@@ -95,7 +79,7 @@ async def test_after_the_bridges_time_the_client_is_told(server, start):
 
 async def test_a_client_that_leaves_waits_no_more(server, start):
     server.stop()
-    proxy = await start(f"http://127.0.0.1:{server.port}")
+    proxy = await start(server.url)
     _, writer = await asyncio.open_connection(proxy.host, proxy.port)
     writer.write(GET)
     await asyncio.wait_for(proxy.handler.came.wait(), 5)
@@ -107,7 +91,7 @@ async def test_a_client_that_leaves_waits_no_more(server, start):
 
 
 async def test_a_held_reply_does_not_keep_its_connection_nor_disturb_the_next_one(server, start, notes):
-    proxy = await start(f"http://127.0.0.1:{server.port}")
+    proxy = await start(server.url)
     first, second = notes(hold_reply=True), notes(hold_request=True)
     proxy.handler.watch(first)
     held = asyncio.ensure_future(ask(proxy))
@@ -125,7 +109,7 @@ async def test_a_held_reply_does_not_keep_its_connection_nor_disturb_the_next_on
 @pytest.mark.parametrize(("retry", "tries"), [(Retry.NEVER, 1), (Retry.SAFE, 2)])
 async def test_only_what_is_safe_is_sent_twice(server, start, notes, retry, tries):
     server.answers = False
-    proxy = await start(f"http://127.0.0.1:{server.port}")
+    proxy = await start(server.url)
     tap = notes()
     proxy.handler.watch(tap, retry)
     assert b" 502 " in await ask(proxy)
@@ -134,7 +118,7 @@ async def test_only_what_is_safe_is_sent_twice(server, start, notes, retry, trie
 
 async def test_idle_connections_are_closed_before_the_upstream_would(server, start, monkeypatch):
     monkeypatch.setattr("proxy.net.pool.HTTP1_IDLE", 0.1)
-    proxy = await start(f"http://127.0.0.1:{server.port}")
+    proxy = await start(server.url)
     await ask(proxy)
     async with asyncio.timeout(5):
         while sum(proxy.upstream.stats().connections.values()):  # noqa: ASYNC110 - the pool tells nobody
