@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 import pytest_asyncio
 from conformance.gaps import GAPS
-from conformance.registry import Pair, pairs
-from conformance.world import CaseCatalog, World
+from conformance.registry import PAIRS, Pair
+from conformance.world import World
+from fakes.plain_parts import PlainCatalog
 from servers.qdrant import QdrantServer
 
 from proxy.errors import Unsupported
@@ -25,7 +26,7 @@ def needs_of(node: Any) -> frozenset[Feature]:
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "pair" in metafunc.fixturenames:
-        marked = [pytest.param(p, marks=[getattr(pytest.mark, m) for m in p.backend.marks], id=p.name) for p in pairs()]
+        marked = [pytest.param(p, marks=[getattr(pytest.mark, m) for m in p.backend.marks], id=p.name) for p in PAIRS]
         metafunc.parametrize("pair", marked, scope="session")
 
 
@@ -95,7 +96,6 @@ def server(pair: Pair, request: pytest.FixtureRequest) -> Any:
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def world(pair: Pair, server: Any) -> AsyncIterator[World]:
-    catalog = CaseCatalog()
-    backend = pair.backend.build(server, catalog)
-    yield World(pair.frontend.drive(backend, catalog), catalog, pair.backend.supports)
-    await backend.close()
+    catalog = PlainCatalog()
+    async with pair.frontend.drive(lambda known: pair.backend.build(server, known), catalog) as side:
+        yield World(pair, side, catalog)

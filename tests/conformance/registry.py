@@ -1,18 +1,21 @@
 """Who takes part: the ways in (frontends), the backends, and which pairs a case runs on.
 
 `direct` calls the backend itself over its own socket. A frontend joins with a driver (drivers/): an object with the calls of
-`ports.Backend` that makes them through that product's official client, against our listener over the backend.
+`ports.Backend` that makes them in that product's protocol, against our listener over the backend.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
-from itertools import product
 from typing import Any, TypeAlias
 
+from conformance.drivers.milvus import SPEAKS, through_milvus
+from fakes.plain_parts import PlainCatalog
+
 from proxy.backends.memory import MemoryBackend
-from proxy.backends.milvus.features import FEATURES as MILVUS
+from proxy.backends.milvus.backend import MilvusBackend
 from proxy.backends.qdrant.backend import QdrantBackend
 from proxy.config import SideConfig
 from proxy.model.feature import Feature, Support
@@ -21,6 +24,8 @@ from proxy.ports import Backend, Catalog
 
 Build: TypeAlias = Callable[[Any, Catalog], Backend]
 """From the fixture's server (None where there is none) and the catalog that tells the client's schemas."""
+Drive: TypeAlias = Callable[[Callable[[Catalog], Backend], PlainCatalog], AbstractAsyncContextManager[Backend]]
+"""From what makes the backend and the catalog of the case: what the case calls."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,11 +40,11 @@ class BackendEntry:
 
 @dataclass(frozen=True, slots=True)
 class FrontendEntry:
-    """`drive` puts the driver in front of the backend; `speaks`: what this protocol can ask for."""
+    """`speaks`: what the driver can ask for."""
 
     name: str
     speaks: frozenset[Feature]
-    drive: Callable[[Backend, Catalog], Backend]
+    drive: Drive
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,24 +59,34 @@ class Pair:
     def absent(self, needs: frozenset[Feature]) -> frozenset[Feature]:
         return frozenset(feature for feature in needs if self.backend.supports[feature] is Support.ABSENT)
 
+    def has(self, *features: Feature) -> bool:
+        return self.frontend.speaks.issuperset(features) and not self.absent(frozenset(features))
+
+
+@asynccontextmanager
+async def _direct(build: Callable[[Catalog], Backend], catalog: PlainCatalog) -> AsyncIterator[Backend]:
+    backend = build(catalog)
+    yield backend
+    await backend.close()
+
 
 def _qdrant(server: Any, catalog: Catalog) -> Backend:
     return QdrantBackend(SideConfig(product=Product.QDRANT, url=server.url, grpc_url=server.grpc_url), catalog)
 
 
 def _milvus(server: Any, catalog: Catalog) -> Backend:
-    from proxy.backends.milvus.backend import MilvusBackend
-
     return MilvusBackend(SideConfig(product=Product.MILVUS, url=server.url), catalog)
 
 
-BACKENDS = (
-    BackendEntry("memory", MemoryBackend.features, lambda _, catalog: MemoryBackend(catalog)),
-    BackendEntry("qdrant", QdrantBackend.features, _qdrant, server="qdrant"),
-    BackendEntry("milvus", MILVUS, _milvus, server="milvus", marks=("milvus",)),
+DIRECT = FrontendEntry("direct", frozenset(Feature), _direct)
+THROUGH_MILVUS = FrontendEntry("milvus", SPEAKS, through_milvus)
+MEMORY = BackendEntry("memory", MemoryBackend.features, lambda _, catalog: MemoryBackend(catalog))
+QDRANT = BackendEntry("qdrant", QdrantBackend.features, _qdrant, server="qdrant")
+MILVUS = BackendEntry("milvus", MilvusBackend.features, _milvus, server="milvus", marks=("milvus",))
+
+BACKENDS = (MEMORY, QDRANT, MILVUS)
+PAIRS = (
+    *(Pair(DIRECT, backend) for backend in BACKENDS),
+    # a client of Milvus is never answered by translation from a Milvus: that is relayed
+    *(Pair(THROUGH_MILVUS, backend) for backend in (MEMORY, QDRANT)),
 )
-FRONTENDS = (FrontendEntry("direct", frozenset(Feature), lambda backend, _: backend),)
-
-
-def pairs() -> list[Pair]:
-    return [Pair(frontend, backend) for frontend, backend in product(FRONTENDS, BACKENDS)]

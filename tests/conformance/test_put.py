@@ -186,7 +186,7 @@ async def test_a_vector_that_no_schema_declares_is_refused(world: World) -> None
 
 async def test_a_put_into_what_was_dropped_elsewhere_is_not_found(world: World) -> None:
     wanted = schema("put_nowhere")
-    world.catalog.apply(CreateCollection(wanted))
+    await world.catalog.apply(CreateCollection(wanted))
 
     with pytest.raises(NotFound):
         await world.side.put([point("put_nowhere", 1)])

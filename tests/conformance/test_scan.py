@@ -79,6 +79,23 @@ async def test_the_order_stays(world: World, kind: IdKind) -> None:
     assert [p.key for p in small] == [p.key for p in large]
 
 
+@pytest.mark.needs(Feature.INT_IDS, Feature.NEGATIVE_IDS, Feature.PARTITIONS, Feature.SCAN)
+@pytest.mark.parametrize("limit", [1, 3, 4, 7, 50])
+@pytest.mark.parametrize("partition", [None, "p"])
+async def test_numbers_come_in_their_order(world: World, limit: int, partition: str | None) -> None:
+    """A client that pages by `id > last` relies on it."""
+    name = f"scan_order_{partition}"
+    ids = [5, -1, 0, 2**53 + 1, -(2**62), 7, -2]
+    rows = [Point(Key(name, partition, n), {"v": np.array([1, 1], np.float32)}, {"n": 1}) for n in ids]
+    await world.collection(schema(name, partitions=("p",) if partition else ()), rows)
+
+    found = await all_pages(world, Scan(name, limit=limit, partitions=(partition,)))
+    later = await world.side.scan(Scan(name, limit=2, offset=2, partitions=(partition,)))
+
+    assert [point.key.id for point in found] == sorted(ids)
+    assert [point.key.id for point in later.points] == sorted(ids)[2:4]
+
+
 @pytest.mark.parametrize("kind", KINDS)
 async def test_offset_skips_from_the_start_of_the_page(world: World, kind: IdKind) -> None:
     name = await collection(world, kind)

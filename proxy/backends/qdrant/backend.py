@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Final, assert_never
+from uuid import UUID
 
-from proxy.backends.qdrant import compile
+from proxy.backends.qdrant import compile, order
 from proxy.backends.qdrant.client import Client
 from proxy.backends.qdrant.features import FEATURES
-from proxy.backends.qdrant.ids import mapped_id, next_id, point_id
+from proxy.backends.qdrant.ids import parse_id, point_id
 from proxy.backends.qdrant.parse import beyond, parse_hits, parse_points
 from proxy.backends.qdrant.schema import fit
 from proxy.backends.qdrant.structure import Structure
@@ -89,23 +90,25 @@ class QdrantBackend:
         return {point.key: point for point in points}
 
     async def scan(self, scan: Scan, consistency: Consistency = Consistency.LATEST) -> Page:
-        """In the order of Qdrant's ids."""
+        """Numbers in their order, other ids in that of Qdrant. See order.py."""
         schema = self._catalog.schema(scan.collection)
-        start = None
-        if scan.after is not None:
-            behind = next_id(mapped_id(scan.after, schema))
-            if behind is None:
-                return Page((), end=True)
-            start = point_id(behind)
-        if scan.offset:
-            skipped = replace(scan, limit=scan.offset, fields=(), vector_names=())
-            reply = await self._client.read(self._client.points.Scroll, compile.scroll(skipped, schema, consistency, start))
-            if not reply.HasField("next_page_offset"):
-                return Page((), end=True)
-            start = reply.next_page_offset
-        reply = await self._client.read(self._client.points.Scroll, compile.scroll(scan, schema, consistency, start))
-        points = parse_points(reply.result, scan.fields, scan.vector_names, schema)
-        return Page(points, end=not reply.HasField("next_page_offset"))
+        bare = replace(scan, fields=(), vector_names=())
+        start = order.behind(scan.after, schema) if scan.after else order.first(schema)
+        if scan.offset and start is not None:
+            start = (await order.walk(self._pages(bare, schema, consistency), start, scan.offset, schema)).next
+        if start is None:
+            return Page((), end=True)
+        found = await order.walk(self._pages(scan, schema, consistency), start, scan.limit, schema)
+        return Page(parse_points(found.records, scan.fields, scan.vector_names, schema), end=found.next is None)
+
+    def _pages(self, scan: Scan, schema: Schema, consistency: Consistency) -> order.ReadPage:
+        async def read(start: int | UUID, limit: int) -> order.Stretch:
+            request = compile.scroll(replace(scan, limit=limit), schema, consistency, point_id(start))
+            reply = await self._client.read(self._client.points.Scroll, request)
+            following = parse_id(reply.next_page_offset) if reply.HasField("next_page_offset") else None
+            return order.Stretch(tuple(reply.result), following)
+
+        return read
 
     async def search(self, search: Search, consistency: Consistency = Consistency.CLIENT) -> Hits:
         schema = self._catalog.schema(search.collection)

@@ -55,8 +55,8 @@ def get(fetch: Fetch, schema: Schema, consistency: Consistency) -> grpc.GetPoint
     )
 
 
-def scroll(scan: Scan, schema: Schema, consistency: Consistency, start: grpc.PointId | None) -> grpc.ScrollPoints:
-    """One page from `start` on; `scan.after` and `scan.offset` are the caller's."""
+def scroll(scan: Scan, schema: Schema, consistency: Consistency, start: grpc.PointId) -> grpc.ScrollPoints:
+    """From `start` on, in the order of Qdrant's ids; `scan.after` and `scan.offset` are the caller's."""
     return grpc.ScrollPoints(
         collection_name=collection_name(schema.collection),
         filter=compile_filter(scan.filter, schema, scan.partitions),

@@ -111,7 +111,7 @@ def equal_number(key: str, value: int | float) -> grpc.Condition:
     """Integers and doubles alike. Beyond 64 bits numbers compare as doubles."""
     if math.isnan(value):
         return nothing()
-    if DOUBLE_LIMIT <= abs(value) <= INT64_MAX:
+    if _is_wide(value):
         return integers(key, [int(value)])
     return field(key, range=grpc.Range(gte=double(value), lte=double(value)))
 
@@ -119,9 +119,14 @@ def equal_number(key: str, value: int | float) -> grpc.Condition:
 def number_range(key: str, op: Op, bound: int | float) -> grpc.Condition:
     if math.isnan(bound):
         return nothing()
-    if DOUBLE_LIMIT <= abs(bound) <= INT64_MAX:
+    if _is_wide(bound):
         return _wide_range(key, op, int(bound))
     return field(key, range=grpc.Range(**{_BOUND[op]: double(bound)}))
+
+
+def _is_wide(value: int | float) -> bool:
+    """An integer, or stored as one, that shares its double with others."""
+    return abs(value) >= DOUBLE_LIMIT and INT64_MIN <= value <= INT64_MAX
 
 
 def _wide_range(key: str, op: Op, bound: int) -> grpc.Condition:

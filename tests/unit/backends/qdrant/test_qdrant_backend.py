@@ -15,7 +15,7 @@ import grpc
 import numpy as np
 import pytest
 import trustme
-from conformance.world import CaseCatalog
+from fakes.plain_parts import PlainCatalog
 from pydantic import SecretStr
 from qdrant_schemas import COLLECTION, dense, key, point, schema
 from servers.qdrant import QdrantServer
@@ -37,7 +37,7 @@ async def backend() -> AsyncIterator[Open]:
     made: list[QdrantBackend] = []
 
     def build(grpc_url: str, *schemas: Schema, **side: Any) -> QdrantBackend:
-        catalog = CaseCatalog({each.collection: each for each in schemas})
+        catalog = PlainCatalog(schemas)
         settings = {"timeout": 10.0, **side}
         made.append(
             QdrantBackend(SideConfig(product=Product.QDRANT, url="http://unused", grpc_url=grpc_url, **settings), catalog)

