@@ -227,7 +227,8 @@ def _query(message: Message, scope: Scope) -> Scan | Count:
         raise Refused("empty expression should be used with limit")
     limit, offset = _window(params, "limit") if "limit" in params else (MAX_ROWS, 0)
     output = output_of(scope.schema, message.output_fields)
-    own, last = _paged(message.expr, scope) if _is_iterator(params) else (filter_of(message.expr, scope), None)
+    paged = _is_iterator(params) and not _opens_session(message, params)
+    own, last = _paged(message.expr, scope) if paged else (filter_of(message.expr, scope), None)
     after = None if last is None else _behind(last, scope.schema, where)
     return Scan(scope.schema.collection, limit, after, offset, own, where, output.fields, output.vectors)
 
@@ -243,6 +244,11 @@ def _count(message: Message, params: Mapping[str, str], count: Count) -> Count:
 def _is_iterator(params: Mapping[str, str]) -> bool:
     # pymilvus says `iterator` since 2.5; before that only these two tell.
     return "iterator" in params or "collection_id" in params or params.get("reduce_stop_for_best") == "True"
+
+
+def _opens_session(message: Message, params: Mapping[str, str]) -> bool:
+    """An iterator's first call, whose row nobody looks at: in all partitions, even where its pages name one."""
+    return params.get("limit") == "1" and params.get("offset") == "0" and not message.output_fields
 
 
 def _paged(text: str, scope: Scope) -> tuple[Filter, IdRange | None]:

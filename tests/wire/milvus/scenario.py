@@ -33,7 +33,7 @@ def run(url: str) -> dict[str, Any]:
     index = client.prepare_index_params()
     index.add_index(field_name="v", index_type="HNSW", metric_type="L2", params={"M": 8, "efConstruction": 64})
     client.create_collection(NAME, schema=schema, index_params=index, consistency_level="Strong")
-    saw["collections"] = client.list_collections()
+    saw["created"] = NAME in client.list_collections()
     saw["fields"] = [field["name"] for field in client.describe_collection(NAME)["fields"]]
     saw["indexes"] = client.list_indexes(NAME)
     saw["insert"] = client.insert(NAME, rows(1, 2, 3, 4, 5, 6, 7))["insert_count"]
@@ -43,8 +43,6 @@ def run(url: str) -> dict[str, Any]:
     client.delete(NAME, ids=[7])
     client.delete(NAME, filter='s == "s6"')
     client.delete(NAME, ids=[1], partition_name="p")
-    client.drop_partition(NAME, "p")
-    saw["partitions"] = client.list_partitions(NAME)
     saw["query"] = _plain(client.query(NAME, filter='n in [1, 2] and tag != "t2"', output_fields=["s", "tag"]))
     saw["every field"] = _plain(client.query(NAME, filter="id == 3", output_fields=["*"]))
     saw["get"] = _plain(client.get(NAME, [4, 5], output_fields=["arr", "j"]))
@@ -62,11 +60,13 @@ def run(url: str) -> dict[str, Any]:
     client.flush(NAME)
     saw["stats"] = int(client.get_collection_stats(NAME)["row_count"])
     client.release_collection(NAME)
+    client.drop_partition(NAME, "p")
+    saw["partitions"] = client.list_partitions(NAME)
     client.load_collection(NAME)
     saw["load state"] = str(client.get_load_state(NAME)["state"])
     client.rename_collection(NAME, "novels")
     client.drop_collection("novels")
-    saw["left"] = client.list_collections()
+    saw["dropped"] = "novels" not in client.list_collections()
     client.close()
     return saw
 
@@ -81,11 +81,15 @@ def _plain(found: Any) -> list[dict[str, Any]]:
 def _iterated(client: MilvusClient) -> list[int]:
     """MilvusClient has no iterator before 2.5, the older interface has had one since 2.3."""
     if hasattr(client, "query_iterator"):
-        iterator = client.query_iterator(NAME, batch_size=2, filter="id > 0", output_fields=["id"])
+        iterator = client.query_iterator(
+            NAME, batch_size=2, filter="id > 0", output_fields=["id"], partition_names=["_default"]
+        )
     else:
         from pymilvus import Collection
 
-        iterator = Collection(NAME, using=client._using).query_iterator(batch_size=2, expr="id > 0", output_fields=["id"])
+        iterator = Collection(NAME, using=client._using).query_iterator(
+            batch_size=2, expr="id > 0", output_fields=["id"], partition_names=["_default"]
+        )
     seen: list[int] = []
     while page := iterator.next():
         seen += [row["id"] for row in page]
