@@ -32,7 +32,7 @@ class TappedRelay(Relay):
     """A server may start at the last message byte, before the end of the stream: so the last piece with content waits,
     and in a request without a body its head."""
 
-    __slots__ = ("_advance", "_body", "_held_reply", "_last_sent", "_reply", "_size", "_step", "_tap")
+    __slots__ = ("_advance", "_held_reply", "_held_size", "_last_sent", "_reply", "_size", "_step", "_tap")
 
     def __init__(self, exchange: Exchange, to: RelayTo, upstream: Upstream, tap: Tap) -> None:
         super().__init__(exchange, to, upstream)
@@ -43,10 +43,10 @@ class TappedRelay(Relay):
         self._reply: list[Piece] | None = []  # the copy; None above the tap's limit
         self._size = 0
         self._held_reply: list[Piece] = []  # not yet sent to the client
+        self._held_size = 0  # bytes of it that are counted in the budget
         self._advance = 0  # bytes of the reply that the upstream was granted while they are held
 
     def gone(self) -> None:
-        self._last_sent |= self._all_sent()
         super().gone()
         match self._step:
             case _Step.REPLY:
@@ -60,12 +60,16 @@ class TappedRelay(Relay):
         self._last_sent |= self._all_sent()
         super().failed(failure)
 
+    def _leave(self) -> None:
+        self._last_sent |= self._all_sent()
+        super()._leave()
+
     # the request
 
     def _arrived(self, piece: Piece) -> None:
         if piece.kind is Kind.HEAD or piece.content:
             self._ready = len(self._kept) - 1
-        if piece.end and not self._over:
+        if piece.end and not self._replied:
             self._step = _Step.HELD
             self._tap.request(self._request(), self._go)
 
@@ -80,6 +84,7 @@ class TappedRelay(Relay):
         if self._over or self._replied or self._step is not _Step.HELD:
             return
         if instead is None:
+            self._step = _Step.REQUEST
             self._ready = len(self._kept)
             self._forward()
         else:
@@ -106,7 +111,7 @@ class TappedRelay(Relay):
         elif not self._tap.holds_reply or self._reply is None:
             self._release()
         else:
-            self._prepay(len(piece.content))
+            self._prepay(len(piece.wire) if piece.kind is Kind.BODY else 0)
 
     def _copy(self, piece: Piece) -> None:
         self._size += len(piece.content)
@@ -136,14 +141,21 @@ class TappedRelay(Relay):
         else:
             self._exchange.client.answer(instead)
         self._tap.done(reply)
+        if not self._complete and not self._over:
+            self._exchange.client.cut(Failure("the reply came before the request's end", code=0))
 
     def _release(self) -> None:
         held, self._held_reply = self._held_reply, []
+        self._repay(self._held_size)
+        self._held_size = 0
         for piece in held:
-            self._send(piece)
+            if not self._over:
+                self._send(piece)
 
     def _prepay(self, size: int) -> None:
         """What is held for the tap must not use up the window in which the upstream completes the reply."""
+        self._owe(size)
+        self._held_size += size
         self._advance += size
         if self._end is not None:
             self._end.grant(size)

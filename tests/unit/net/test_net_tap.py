@@ -303,6 +303,57 @@ async def test_a_client_that_left_before_the_decision_is_told_to_the_tap(client,
     assert (tap.calls, tap.sent) == (["failed"], False)
 
 
+async def test_an_upstream_that_stays_silent_may_have_acted(server, start, notes):
+    server.on = silent
+    proxy = await start(server.url, first_byte_timeout=0.2)
+    tap = notes()
+    proxy.handler.watch(tap)
+    peer = Peer(*await asyncio.open_connection(proxy.host, proxy.port), client=True)
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(peer.run())
+        await peer.first(h2.events.RemoteSettingsChanged)
+        peer.request(1, MESSAGE)
+        await tap.until("failed")
+        peer.writer.transport.abort()
+    assert (tap.calls, tap.sent) == (["request", "failed"], True)
+
+
+@pytest.mark.parametrize("hold", [False, True])
+async def test_a_reply_before_the_requests_end_ends_the_exchange(client, server, proxy, notes, hold):
+    def on(peer: Peer, event: h2.events.Event) -> None:
+        if isinstance(event, h2.events.RequestReceived):
+            peer.h2.send_headers(event.stream_id, [(":status", "413")], end_stream=True)
+
+    server.on = on
+    tap = notes(hold_reply=hold)
+    proxy.handler.watch(tap)
+    client.request(1, None)
+    client.send(lambda c: c.send_data(1, b"first"))
+    await tap.until("reply")
+    client.send(lambda c: c.send_data(1, b"last", end_stream=False))
+    if hold:
+        tap.go_reply(None)
+    assert (await client.first(h2.events.StreamReset, 1)).error_code is ErrorCodes.NO_ERROR
+    assert client.of(h2.events.StreamEnded, 1)
+    assert tap.calls == ["reply", "done"]
+    assert proxy.listener.stats().buffered == 0
+
+
+async def test_a_second_go_changes_nothing(client, server, proxy, notes):
+    tap = notes(hold_request=True, hold_reply=True)
+    proxy.handler.watch(tap)
+    client.request(1, MESSAGE)
+    await tap.until("request")
+    tap.go_request(None)
+    tap.go_request(REPLACED)
+    await tap.until("reply")
+    tap.go_reply(None)
+    tap.go_reply(REPLACED)
+    await client.first(h2.events.StreamEnded, 1)
+    assert client.body(1) == MESSAGE
+    assert tap.calls == ["request", "reply", "done"]
+
+
 @pytest.mark.parametrize("hold", [False, True])
 async def test_nothing_stays_buffered(client, proxy, server, notes, hold):
     server.on = echo
