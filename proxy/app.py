@@ -196,7 +196,7 @@ class Stored:
         )
 
 
-def _parts(
+def compose(
     config: Config,
     frontend: Frontend,
     stored: Stored,
@@ -260,7 +260,7 @@ async def _sidecar(
         target = _side(Place.TARGET, config.target, stored.catalog, config, stack) if config.target else None
         journal = Journal.open(state.path, config.journal)
         stack.callback(journal.close)
-        parts = _parts(config, frontend, stored, Sides(source, target), journal, listeners, clock)
+        parts = compose(config, frontend, stored, Sides(source, target), journal, listeners, clock)
         stack.push_async_callback(parts.router.close)
         if target is None and stored.migration.phase is not Phase.PASSTHROUGH:
             raise ConfigError("target", f"is needed: the migration in {state.path} is in phase {stored.migration.phase}")

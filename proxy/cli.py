@@ -203,7 +203,7 @@ def assess(admin: Admin) -> None:
 
 
 @main.command()
-@click.argument("name", type=click.Choice([*settings.Phase]))
+@click.argument("name", type=click.Choice([phase.value for phase in settings.Phase]))
 @click.option("--why", default="", help="Kept in the history.")
 @operator
 def phase(admin: Admin, name: str, why: str) -> None:

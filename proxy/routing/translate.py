@@ -161,7 +161,11 @@ class Translator:
             wait=wait_exponential(0.05, max=1.0),
             reraise=True,
         )
-        return await retrying(work)
+
+        async def attempt() -> T:  # tenacity awaits only what is a coroutine function by its looks
+            return await work()
+
+        return await retrying(attempt)
 
 
 def _touched(operation: Write, listing: Listing | None, error: BaseException) -> frozenset[Key] | None:
