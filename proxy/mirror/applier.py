@@ -240,7 +240,10 @@ class Applier:
                 entry.finish()
                 self._window.finish(entry)
         self.moved.ring()
-        return self._parts.journal.remove([entry.seq for entry in done], sum(entry.size for entry in done)) if done else 0
+        if not done:
+            return 0
+        freed = sum(entry.size for entry in done)
+        return self._parts.journal.remove([entry.seq for entry in done], freed, self._window.position)
 
     def _let_linger(self, entry: Entry) -> None:
         scope = self._reader.scope(entry)
@@ -257,7 +260,5 @@ class Applier:
             due, entry = self._lingering[0]
             await self._parts.clock.sleep(max(due - self._parts.clock.monotonic(), 0.0))
             self._lingering.popleft()
-            self._window.close(entry)
-            assert entry.horizon is not None
-            entry.places += (self._parts.journal.move(entry.seq, entry.horizon),)
+            entry.places += (self._parts.journal.move(entry.seq, self._window.close(entry)),)
             self._backlog.add(entry)

@@ -39,9 +39,9 @@ ANYTHING: Final = Scope(None, None)
 
 
 class Entry:
-    """`floor`: whatever ended while a lower number was the last one given out, ended before this one began (before its
-    listing, for a write by filter). `horizon`: the last number given out when it ended; None while it may still land on the
-    primary. `places` in the order of outcomes: one, and a second one where it lingered; `ended` is the last.
+    """`seq`, `floor` and `horizon` are ticks of the window's counter. `floor`: when it began, or when its keys began to be
+    listed: what ended before does not overlap it. `horizon`: when it ended; None while it may still land on the primary.
+    `places` in the order of outcomes: one, and a second one where it lingered; `ended` is the last.
     """
 
     __slots__ = (
@@ -100,7 +100,7 @@ class Entry:
     def number(self, seq: int) -> None:
         since = self.intent.since if self.intent is not None else None
         self.seq = seq
-        self.floor = seq if since is None else min(seq, since)
+        self.floor = seq if since is None else min(seq, since + 1)
 
     @property
     def ended(self) -> int:

@@ -46,7 +46,7 @@ PAGE_ENTRIES: Final = 1000
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """An entry whose outcome is known, as read back. `horizon`: the last number given out when its outcome came."""
+    """An entry whose outcome is known, as read back. `horizon`: the tick at which it came, None where it was unknown."""
 
     seq: int
     ended: int
@@ -68,7 +68,7 @@ class Parked:
 
 @dataclass(frozen=True, slots=True)
 class Contents:
-    """What an opened journal held. `unended`: intents whose outcome nobody saw, by number."""
+    """What an opened journal held. `position`: the last tick that it knows of. `unended`: intents whose outcome nobody saw."""
 
     entries: int
     bytes: int
@@ -90,7 +90,6 @@ class Journal:
         self.found = found
         self.entries = found.entries
         self.bytes = found.bytes
-        self.position = found.position
         self.ended = found.ended
         self.progress = Progress()
         self._parked = found.parked_number
@@ -150,21 +149,15 @@ class Journal:
 
     # ---- entries ----
 
-    def append(self, intent: Intent) -> tuple[int, int]:
-        """The entry's number, and the number of the step that writes it."""
-        self.position = seq = self.position + 1
+    def append(self, seq: int, intent: Intent) -> int:
+        """The number of the step that writes it."""
         body = b"" if intent.keys_only else intent.request.body
         self.entries += 1
         self.bytes += len(body)
         step = self._writer.submit([Change(tables.APPEND, lambda: ((seq, encode_head(intent), body),))], sync=True)
         self._unwritten.append((step, len(body)))
         self._unwritten_bytes += len(body)
-        return seq, step
-
-    def skip(self) -> int:
-        """A number for a write that is not kept."""
-        self.position += 1
-        return self.position
+        return step
 
     def end(self, seq: int, outcome: Outcome, horizon: int | None, reply: Reply | None) -> int:
         """Its place in the order of outcomes."""
@@ -179,15 +172,15 @@ class Journal:
         self._writer.submit([rows(tables.MOVE, (ended, horizon, seq))], sync=False)
         return ended
 
-    def remove(self, seqs: Sequence[int], freed: int) -> int:
-        """Of the secondary or refused; `freed` bytes of bodies. The step's number."""
+    def remove(self, seqs: Sequence[int], freed: int, position: int) -> int:
+        """On the secondary or refused; `freed` bytes of bodies. The step's number. `position`: no tick up to it comes again."""
         self.entries -= len(seqs)
         self.bytes -= freed
         gone = tuple((seq,) for seq in seqs)
         removal = [
             rows(tables.REMOVE_OUTCOME, *gone),
             rows(tables.REMOVE_ENTRY, *gone),
-            rows(tables.RAISE_FACT, (max(seqs), "seq")),
+            rows(tables.RAISE_FACT, (position, "position")),
         ]
         step = self._writer.submit(removal, sync=False)
         self._pulse.ring()
@@ -278,12 +271,13 @@ def _tell(waiting: list[tuple[int, int, Told]], reached: int, error: ProxyError 
 
 def contents(db: sqlite3.Connection) -> Contents:
     """Reads back all but the entries' records. Raises sqlite3.DatabaseError."""
-    entries, size, last = db.execute("select count(*), total(length(body)), coalesce(max(seq), 0) from entries").fetchone()
+    entries, size, seq = db.execute("select count(*), total(length(body)), coalesce(max(seq), 0) from entries").fetchone()
+    ended, horizon = db.execute("select coalesce(max(ended), 0), coalesce(max(horizon), 0) from outcomes").fetchone()
     return Contents(
         entries,
         int(size),
-        max(int(last), tables.fact(db, "seq")),
-        int(db.execute("select coalesce(max(ended), 0) from outcomes").fetchone()[0]),
+        max(int(seq), int(horizon), tables.fact(db, "position")),
+        int(ended),
         {seq: decode_head(head, body) for seq, head, body in db.execute(tables.OPEN_ENTRIES)},
         _marks(db, "select key, why from dirty"),
         _marks(db, "select key, why from rechecks"),

@@ -93,7 +93,7 @@ class Mirror:
         self._parts = parts
         self._journal = parts.journal
         self._reader = Reader(parts.frontend, parts.catalog)
-        self._window = Window(self._reader, parts.journal.position)
+        self._window = Window(self._reader, parts.journal.found.position)
         self._dirty = DirtyKeys(parts.journal, parts.clock)
         self._backlog = Backlog(parts.journal, self._window, parts.frontend)
         self._applier = Applier(parts, self._reader, self._window, self._backlog, self._dirty)
@@ -124,7 +124,7 @@ class Mirror:
 
     @property
     def position(self) -> int:
-        """The number of the last write given out."""
+        """Grows with every write that begins or ends."""
         return self._window.position
 
     def has_room(self) -> bool:
@@ -149,13 +149,12 @@ class Mirror:
             raise self._journal.error
         intent = self._intent(request, route, role, listing)
         entry = Entry(intent, route)
+        entry.number(self._window.tick())
         if intent.keys_only and not self._journal.takes_keys:
-            entry.seq = self._journal.skip()
             self._window.skip(entry.seq)
             entry.step = -1
         else:
-            seq, entry.step = self._journal.append(intent)
-            entry.number(seq)
+            entry.step = self._journal.append(entry.seq, intent)
             self._window.begin(entry)
         return Ticket(self, entry)
 
@@ -185,6 +184,7 @@ class Mirror:
         entry.reply = reply if entry.route.needs_reply else None
         if entry.step < 0:
             entry.outcome = outcome
+            self._window.skip(self._window.tick())
             self._shedding.owe(_named(entry), None)
             return
         self._end(entry, outcome)
@@ -194,7 +194,7 @@ class Mirror:
         if outcome is not Outcome.UNKNOWN:
             self._window.close(entry)
         if outcome is Outcome.REFUSED:
-            self._journal.remove([entry.seq], entry.size)
+            self._journal.remove([entry.seq], entry.size, self._window.position)
             entry.finish()
         else:
             entry.places = (self._journal.end(entry.seq, outcome, entry.horizon, entry.reply),)

@@ -35,7 +35,7 @@ class Intent:
     """What a client asked for. `keys` None: the request (or only the primary) knows them.
 
     `keys_only`: the body was not kept; then `keys` are what it touches in `collection`, or None where nobody could tell.
-    `since`: the last number given out before the keys were listed. `received` in seconds since the epoch.
+    `since`: the mirror's position before the keys were listed. `received` in seconds since the epoch.
     """
 
     epoch: int

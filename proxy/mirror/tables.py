@@ -21,7 +21,7 @@ VERSION: Final = 1
 _SYNCHRONOUS: Final = {Fsync.EVERY_WRITE: "normal", Fsync.INTERVAL: "normal", Fsync.OFF: "off"}
 
 # `ended` numbers the outcomes in the order in which they came: the order in which writes are brought to the secondary.
-_TABLES: Final = """
+TABLES: Final = """
 create table if not exists facts (name text primary key, value integer not null) without rowid;
 create table if not exists entries (seq integer primary key, head blob not null, body blob not null);
 create table if not exists outcomes (
@@ -67,9 +67,10 @@ def rows(sql: str, *values: Row) -> Change:
 def create(path: Path, fsync: Fsync) -> sqlite3.Connection:
     """Opens the journal's file for writing and checks it. Raises Broken with what to do, Unavailable where the disk refuses."""
     os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
-    db = connect(path, fsync)
+    db = _opened(path)
     try:
-        _check(db, path)
+        _tune(db, fsync)
+        _check(db)
     except sqlite3.OperationalError as error:
         db.close()
         raise Unavailable(f"the journal {path} cannot be opened: {error}") from error
@@ -83,20 +84,29 @@ def create(path: Path, fsync: Fsync) -> sqlite3.Connection:
 
 
 def connect(path: Path, fsync: Fsync) -> sqlite3.Connection:
-    db = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=0.05)
-    db.execute(f"pragma synchronous={_SYNCHRONOUS[fsync]}")
-    # Checkpoints are made on purpose (writer), so that none stands in a client's way.
-    db.execute("pragma wal_autocheckpoint=0")
+    """One more connection to a checked file."""
+    db = _opened(path)
+    _tune(db, fsync)
     return db
 
 
-def _check(db: sqlite3.Connection, path: Path) -> None:
+def _opened(path: Path) -> sqlite3.Connection:
+    return sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=0.05)
+
+
+def _tune(db: sqlite3.Connection, fsync: Fsync) -> None:
+    db.execute(f"pragma synchronous={_SYNCHRONOUS[fsync]}")
+    # Checkpoints are made on purpose (writer), so that none stands in a client's way.
+    db.execute("pragma wal_autocheckpoint=0")
+
+
+def _check(db: sqlite3.Connection) -> None:
     found = db.execute("pragma quick_check(1)").fetchone()[0]
     if found != "ok":
         raise Broken(str(found).replace("\n", " "))
     db.execute("pragma journal_mode=wal")
-    db.executescript(_TABLES)
-    db.execute("insert or ignore into facts values ('version', ?), ('seq', 0), ('parked', 0)", (VERSION,))
+    db.executescript(TABLES)
+    db.execute("insert or ignore into facts values ('version', ?), ('position', 0), ('parked', 0)", (VERSION,))
     version = fact(db, "version")
     if version != VERSION:
         raise Broken(f"it has version {version} and this program reads {VERSION}")

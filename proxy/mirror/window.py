@@ -2,10 +2,10 @@
 
 Owns: the time order of writes by number. Not: their meaning (Reader), their order on the secondary (applier).
 
-A write lives from its number to its horizon. Two writes overlap when neither ended before the other began; only then is their
-order on the primary unknown. Of two that overlap, the one that is brought to the secondary last must settle the keys that they
-share, so each is compared with those that ended before it. One that is no longer remembered may have overlapped: then the
-answer is "cannot tell".
+A write lives from its number to its horizon; both are ticks of one counter. Two writes overlap when neither ended before the
+other began; only then is their order on the primary unknown. Of two that overlap, the one that is brought to the secondary last
+must settle the keys that they share, so each is compared with those that ended before it. One that is no longer remembered may
+have overlapped: then the answer is "cannot tell".
 """
 
 from __future__ import annotations
@@ -35,31 +35,36 @@ class Window:
     def __init__(self, reader: Reader, position: int) -> None:
         self._reader = reader
         self.position = position
+        """The last tick."""
         self.open: dict[int, Entry] = {}
         """By number: what may still land on the primary. No outcome yet, or an unknown one and its linger not over."""
         self._ended: dict[int, Entry] = {}
         """By place in the order of outcomes, which is the order of horizons too."""
         self._finished: deque[Entry] = deque()
         self._keys = 0
-        self._forgotten = position - 1
+        self._forgotten = position
         """The largest horizon of those that are not remembered any more."""
-        self._unread = position - 1
+        self._unread = position
         """The largest horizon, or number, of those that cannot be asked for their keys: spilled, or never kept."""
 
     # ---- the life of a write ----
 
+    def tick(self) -> int:
+        self.position += 1
+        return self.position
+
     def begin(self, entry: Entry) -> None:
-        self.position = max(self.position, entry.seq)
         self.open[entry.seq] = entry
 
     def skip(self, seq: int) -> None:
         """A number whose write is not kept."""
-        self.position = self._unread = seq
+        self._unread = seq
 
-    def close(self, entry: Entry) -> None:
-        """It can land no more."""
+    def close(self, entry: Entry) -> int:
+        """It can land no more. Its horizon."""
         self.open.pop(entry.seq, None)
-        entry.horizon = self.position
+        entry.horizon = self.tick()
+        return entry.horizon
 
     def place(self, entry: Entry) -> None:
         """It has its place in the order of outcomes; after a linger a second one."""
@@ -67,7 +72,7 @@ class Window:
 
     def spill(self, entry: Entry) -> None:
         """Its request is only in the journal from now on."""
-        self._unread = max(self._unread, self.position if entry.horizon is None else entry.horizon)
+        self._unread = max(self._unread, entry.horizon or 0)
         entry.unload()
 
     def restore(self, entry: Entry) -> None:
@@ -120,7 +125,7 @@ class Window:
 
     def touched(self, collection: str, since: int, until: int) -> Touched:
         """By writes numbered up to `until` that were under way at `since` or began after it."""
-        if since <= max(self._forgotten, self._unread):
+        if since < max(self._forgotten, self._unread):
             return Touched(frozenset(), all=True)
         found = [*self.open.values(), *self._ended_since(since)]
         scopes = [self._reader.scope(entry) for entry in found if entry.seq <= until]
@@ -132,7 +137,7 @@ class Window:
     def _ended_since(self, since: int) -> Iterator[Entry]:
         for place in reversed(self._ended):
             entry = self._ended[place]
-            if entry.horizon is not None and entry.horizon < since:
+            if entry.horizon is not None and entry.horizon <= since:
                 return
             yield entry
 

@@ -1,0 +1,243 @@
+from __future__ import annotations
+
+import asyncio
+import os
+import resource
+import signal
+import sqlite3
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from uuid import UUID
+
+import pytest
+
+from proxy.config import Fsync, JournalConfig
+from proxy.errors import Broken, ProxyError, Unavailable
+from proxy.mirror.journal import Journal
+from proxy.mirror.record import Intent, decode_head, decode_key, decode_reply, encode_head, encode_key, encode_reply
+from proxy.model.point import Key
+from proxy.ports import Outcome, Reply, Request
+
+REQUEST = Request(b"POST", b"/put", ((b"content-type", b"x"), (b"authorization", b"Bearer s3cret")), b"body")
+
+
+def intent(body: bytes = b"body") -> Intent:
+    return Intent(1, "put", "rest", Request(b"POST", b"/put", (), body), 12.5)
+
+
+@asynccontextmanager
+async def opened(directory: Path, config: JournalConfig | None = None) -> AsyncIterator[Journal]:
+    journal = Journal.open(directory, config or JournalConfig())
+    journal.start()
+    try:
+        yield journal
+    finally:
+        journal.close()
+
+
+async def reached(register: Callable[[int, Callable[[ProxyError | None], None]], None], step: int) -> ProxyError | None:
+    future: asyncio.Future[ProxyError | None] = asyncio.get_running_loop().create_future()
+    register(step, future.set_result)
+    async with asyncio.timeout(10):
+        return await future
+
+
+def sizes_and_modes(directory: Path) -> dict[int, int]:
+    found = [path.stat() for path in directory.iterdir()]
+    return {stat.st_size: stat.st_mode & 0o777 for stat in found}
+
+
+@pytest.mark.parametrize("number", [0, -5, 2**63 - 1, -(2**63), 2**64 - 1, "1", "", UUID(int=7)])
+@pytest.mark.parametrize("partition", [None, "", "p"])
+def test_a_key_comes_back_as_it_was(number: int | str | UUID, partition: str | None) -> None:
+    key = Key("c", partition, number)
+    assert decode_key(encode_key(key)) == key
+
+
+def test_an_intent_comes_back_without_its_credentials() -> None:
+    head = encode_head(Intent(3, "put", "rest", REQUEST, 1.5, (Key("c", None, 1),), since=9))
+    kept = Request(b"POST", b"/put", ((b"content-type", b"x"),), b"body")
+    assert decode_head(head, b"body") == Intent(3, "put", "rest", kept, 1.5, (Key("c", None, 1),), since=9)
+    assert b"s3cret" not in head
+
+
+def test_no_listing_and_an_empty_one_are_told_apart() -> None:
+    assert [decode_head(encode_head(Intent(1, "x", "", REQUEST, 0.0, keys)), b"").keys for keys in (None, ())] == [None, ()]
+
+
+def test_a_reply_comes_back_without_its_cookies() -> None:
+    reply = Reply(200, ((b"set-cookie", b"x"), (b"a", b"b")), b"body", ((b"grpc-status", b"0"),))
+    assert decode_reply(encode_reply(reply)) == Reply(200, ((b"a", b"b"),), b"body", ((b"grpc-status", b"0"),))
+
+
+@pytest.mark.parametrize("fsync", list(Fsync))
+async def test_what_is_durable_is_there_after_a_reopen(tmp_path: Path, fsync: Fsync) -> None:
+    config = JournalConfig(fsync=fsync, fsync_interval=0.01)
+    async with opened(tmp_path, config) as journal:
+        step = journal.append(5, intent())
+        assert await reached(journal.when_written, step) is None
+        assert await reached(journal.when_durable, step) is None
+    async with opened(tmp_path, config) as journal:
+        assert (journal.entries, journal.bytes, journal.found.position) == (1, 4, 5)
+        assert journal.found.unended == {5: intent()}
+
+
+async def test_nobody_else_can_read_it(tmp_path: Path) -> None:
+    async with opened(tmp_path):
+        assert set(sizes_and_modes(tmp_path).values()) == {0o600}
+
+
+async def test_outcomes_come_back_in_their_order_and_removed_ones_do_not(tmp_path: Path) -> None:
+    async with opened(tmp_path) as journal:
+        for seq in (1, 2, 3):
+            journal.append(seq, intent())
+        journal.end(2, Outcome.ACCEPTED, 4, Reply(200, (), b"ids"))
+        journal.end(1, Outcome.UNKNOWN, None, None)
+        journal.end(3, Outcome.ACCEPTED, 5, None)
+        journal.move(1, 6)
+        journal.remove([3], 4, position=6)
+    async with opened(tmp_path) as journal:
+        page = await journal.page(0)
+        assert [(s.seq, s.ended, s.outcome, s.horizon) for s in page] == [
+            (2, 1, Outcome.ACCEPTED, 4),
+            (1, 4, Outcome.UNKNOWN, 6),
+        ]
+        assert page[0].reply == Reply(200, (), b"ids")
+        assert (journal.entries, journal.found.position, journal.found.ended) == (2, 6, 4)
+
+
+async def test_ticks_are_not_used_twice_when_the_journal_was_empty(tmp_path: Path) -> None:
+    async with opened(tmp_path) as journal:
+        journal.append(7, intent())
+        journal.remove([7], 4, position=9)
+    async with opened(tmp_path) as journal:
+        assert journal.found.position == 9
+
+
+async def test_keys_come_back_with_why_they_are_dirty(tmp_path: Path) -> None:
+    one, two, three = (Key("c", None, number) for number in (1, 2, 3))
+    async with opened(tmp_path) as journal:
+        journal.mark({one: "a", two: "b"})
+        journal.mark_later({two: "late"})
+        journal.unmark([one])
+        journal.mark({three: "x"})
+        parked = journal.park(three, "too large", at=1.0)
+    async with opened(tmp_path) as journal:
+        found = journal.found
+        assert (found.dirty, found.rechecks, found.parked) == ({two: "b"}, {two: "late"}, (parked,))
+        assert journal.park(one, "again", at=2.0).id == parked.id + 1
+
+
+async def test_many_writes_share_a_commit(tmp_path: Path) -> None:
+    async with opened(tmp_path) as journal:
+        told: list[int] = []
+        steps = [journal.append(seq, intent()) for seq in range(1, 501)]
+        for step in steps:
+            journal.when_durable(step, lambda error, step=step: told.append(step))
+        assert await reached(journal.when_durable, steps[-1]) is None
+        assert told == steps
+
+
+async def test_a_log_that_has_grown_is_taken_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("proxy.mirror.writer.LOG_LIMIT", 2**18)
+    log = tmp_path / "journal.db-wal"
+    async with opened(tmp_path) as journal:
+        grown = False
+        for seq in range(1, 2000):
+            assert await reached(journal.when_written, journal.append(seq, intent(b"x" * 8000))) is None
+            grown = grown or log.stat().st_size > 2**18
+            if grown and log.stat().st_size < 2**18:
+                break
+        else:
+            raise AssertionError("it never shrank")
+    async with opened(tmp_path) as journal:
+        assert journal.entries == seq
+
+
+async def test_a_truncated_file_is_told_and_not_half_read(tmp_path: Path) -> None:
+    async with opened(tmp_path) as journal:
+        for seq in range(1, 50):
+            journal.append(seq, intent(b"x" * 8000))
+    file = tmp_path / "journal.db"
+    os.truncate(file, file.stat().st_size // 2)
+    with pytest.raises(Broken, match=r"damaged.*backfill and verify"):
+        Journal.open(tmp_path, JournalConfig())
+
+
+async def test_a_file_of_something_else_is_told(tmp_path: Path) -> None:
+    (tmp_path / "journal.db").write_bytes(b"not a database" * 1000)
+    with pytest.raises(Broken, match="damaged"):
+        Journal.open(tmp_path, JournalConfig())
+
+
+async def test_a_later_version_is_told(tmp_path: Path) -> None:
+    async with opened(tmp_path):
+        pass
+    with sqlite3.connect(tmp_path / "journal.db") as db:
+        db.execute("update facts set value = 99 where name = 'version'")
+    db.close()
+    with pytest.raises(Broken, match="version 99"):
+        Journal.open(tmp_path, JournalConfig())
+
+
+async def test_a_full_disk_refuses_writes_until_there_is_room(tmp_path: Path) -> None:
+    async with opened(tmp_path) as journal:
+        assert await reached(journal.when_written, journal.append(1, intent())) is None
+        limit = resource.getrlimit(resource.RLIMIT_FSIZE)
+        size = max(sizes_and_modes(tmp_path))
+        resource.setrlimit(resource.RLIMIT_FSIZE, (size + 4096, limit[1]))
+        try:
+            error = await reached(journal.when_written, journal.append(2, intent(b"x" * 200_000)))
+            assert isinstance(error, Unavailable)
+            assert not journal.keeps_up
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, limit)
+        async with asyncio.timeout(10):
+            await journal.until(lambda: journal.error is None)
+        assert await reached(journal.when_durable, journal.append(3, intent())) is None
+
+
+CHILD = """
+import asyncio, sys
+from pathlib import Path
+from proxy.config import JournalConfig
+from proxy.mirror.journal import Journal
+from proxy.mirror.record import Intent
+from proxy.ports import Outcome, Request
+
+async def main():
+    journal = Journal.open(Path(sys.argv[1]), JournalConfig())
+    journal.start()
+    seq = journal.found.position
+    print("ready", flush=True)
+    while True:
+        for _ in range(20):
+            seq += 1
+            step = journal.append(seq, Intent(1, "put", "", Request(b"POST", b"/put", (), b"x" * 3000), 0.0))
+            journal.when_written(step, lambda error, seq=seq: print(seq, flush=True))
+            if seq % 3 == 0:
+                journal.end(seq, Outcome.ACCEPTED, seq, None)
+        await asyncio.sleep(0.001)
+
+asyncio.run(main())
+"""
+
+
+def test_a_kill_at_any_moment_loses_no_written_intent(tmp_path: Path) -> None:
+    told = 0
+    for pause in (0.02, 0.11, 0.27):
+        with subprocess.Popen([sys.executable, "-c", CHILD, str(tmp_path)], stdout=subprocess.PIPE, text=True) as child:
+            assert child.stdout is not None
+            assert child.stdout.readline() == "ready\n"
+            with pytest.raises(subprocess.TimeoutExpired):
+                child.wait(pause)
+            child.send_signal(signal.SIGKILL)
+            lines = child.stdout.read().split()
+        told = int(lines[-2]) if len(lines) > 1 else told
+        journal = Journal.open(tmp_path, JournalConfig())
+        journal.close()
+        assert journal.entries >= told
+        assert journal.found.position >= told
