@@ -5,7 +5,7 @@ exact.py), what a reply means (parse.py), collections (structure.py).
 
 Milvus is read only where the collection is loaded. Loading is the client's decision, so a read of one that is not is refused.
 A reply never tells the partition of a row, so partitions are asked one by one. Of rows with the same id, which Milvus's Insert
-can make, reads give the one that Milvus shows; `duplicates` counts the others.
+can make, a read gives the one that Milvus shows, and that may be another one the next time; `duplicates` counts the rest.
 """
 
 from __future__ import annotations

@@ -97,7 +97,7 @@ def behind(plan: Plan, last: PointId | None) -> Plan:
     bound = compare(plan.schema.id_name, id_type(plan.schema), Op.GT, last)
     if bound is NEVER:
         return replace(plan, expr=ids_in((), plan.schema))
-    return replace(plan, expr=f"({plan.expr}) and ({bound.text})" if plan.expr else bound.text)
+    return replace(plan, expr=f"({plan.expr}) and {bound.text}" if plan.expr else bound.text)
 
 
 def canonical(metric: Metric, score: float) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final, Self
@@ -18,7 +19,7 @@ from proxy.model.evaluate import matches
 from proxy.model.filter import Filter
 from proxy.model.operation import Consistency
 from proxy.model.point import Key, Point, PointId
-from proxy.model.schema import Schema
+from proxy.model.schema import IdKind, Schema
 
 PAGE_OF_CANDIDATES: Final = 1_000
 """Rows asked for at once where the expression may match too many."""
@@ -55,14 +56,20 @@ class Rows:
         return cls(calls, reads.Plan(schema, expr.text, output, consistency), condition, expr.exact, fields)
 
     async def by_ids(self, partition: str | None, ids: Sequence[PointId]) -> list[Point]:
-        """In no order; absent ones are left out. The filter does not count."""
-        try:
-            return self.trimmed(await self._query(replace(self.plan, expr=ids_in(ids, self.schema)), partition))
-        except Refused as refusal:
-            if refusal.reason is not Reason.TOO_LARGE or len(ids) == 1:
-                raise
-        middle = len(ids) // 2
-        return [*await self.by_ids(partition, ids[:middle]), *await self.by_ids(partition, ids[middle:])]
+        """Absent ones are left out; the filter does not count.
+
+        Milvus drops rows from the end of a reply where an id has duplicates, so what is behind the last row is asked again.
+        """
+        kind = int if self.schema.id_kind is IdKind.INT64 else str
+        left = sorted(each for each in ids if isinstance(each, kind))
+        found: list[Point] = []
+        while left:
+            page = await self._page(replace(self.plan, expr=ids_in(left, self.schema)), partition, reads.MAX_ROWS)
+            if not page:
+                break
+            found.extend(page)
+            left = left[bisect_right(left, page[-1].key.id) :]
+        return self.trimmed(found)
 
     async def take(self, partitions: Iterable[str | None], after: Key | None, count: int) -> list[Point]:
         """The first `count` behind `after`, in the order of partitions, then of ids; fewer only at the end."""
@@ -71,7 +78,8 @@ class Rows:
             last = start
             while len(found) < count:
                 missing = count - len(found)
-                page = await self._page(partition, last, missing if self.exact else max(missing, PAGE_OF_CANDIDATES))
+                size = missing if self.exact else max(missing, PAGE_OF_CANDIDATES)
+                page = await self._page(reads.behind(self.plan, last), partition, size)
                 if not page:
                     break
                 last = page[-1].key.id
@@ -109,21 +117,17 @@ class Rows:
         reply = await self.read("Query", reads.query(plan, partition), partition)
         return 0 if reply is None else parse.number(reply)
 
-    async def _page(self, partition: str | None, last: PointId | None, limit: int) -> list[Point]:
-        """Not empty unless nothing is behind `last`."""
-        plan = reads.behind(self.plan, last)
+    async def _page(self, plan: reads.Plan, partition: str | None, limit: int) -> list[Point]:
+        """The first rows in the order of ids; none only where there are none. A short page is not the end."""
         size = min(limit, reads.rows_in_reply(plan))
         while True:
             try:
-                return await self._query(plan, partition, size)
+                reply = await self.read("Query", reads.query(plan, partition, size), partition)
+                return [] if reply is None else parse.rows(self.schema, reply, partition)
             except Refused as refusal:
                 if refusal.reason is not Reason.TOO_LARGE or size == 1:
                     raise
                 size //= 2
-
-    async def _query(self, plan: reads.Plan, partition: str | None, limit: int | None = None) -> list[Point]:
-        reply = await self.read("Query", reads.query(plan, partition, limit), partition)
-        return [] if reply is None else parse.rows(self.schema, reply, partition)
 
 
 async def gone(calls: Calls, schema: Schema, partition: str | None) -> bool:
