@@ -45,7 +45,7 @@ class Connection(asyncio.Protocol, Generic[S]):
         self._rates = Rates()
         self._rest = b""
         self._due = 0
-        self._resets: dict[int, None] = {}
+        self.resets: dict[int, None] = {}
 
     # what a subclass adds
 
@@ -128,9 +128,9 @@ class Connection(asyncio.Protocol, Generic[S]):
         self._remember(stream.id)
 
     def _remember(self, stream_id: int) -> None:
-        self._resets[stream_id] = None
-        if len(self._resets) > _REMEMBERED:
-            del self._resets[next(iter(self._resets))]
+        self.resets[stream_id] = None
+        if len(self.resets) > _REMEMBERED:
+            del self.resets[next(iter(self.resets))]
 
     # frames
 
@@ -204,7 +204,7 @@ class Connection(asyncio.Protocol, Generic[S]):
     def _stray(self, stream_id: int) -> None:
         if stream_id == 0 or self.is_idle(stream_id):
             raise ConnectionFault(Code.PROTOCOL_ERROR, "a frame for a stream that was never opened")
-        if stream_id not in self._resets:
+        if stream_id not in self.resets:
             raise StreamFault(stream_id, Code.STREAM_CLOSED, "the stream is closed")
 
     def is_idle(self, stream_id: int) -> bool:

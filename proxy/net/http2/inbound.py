@@ -11,7 +11,7 @@ from proxy.net.ends import Failure, Kind, Piece, RequestHead, Version
 from proxy.net.exchange import OVER, Exchange, Surroundings, Way
 from proxy.net.http2 import fields, frames
 from proxy.net.http2.connection import Connection
-from proxy.net.http2.frames import Code, Setting, StreamFault
+from proxy.net.http2.frames import Code, ConnectionFault, Setting, StreamFault
 from proxy.net.http2.stream import Stream
 from proxy.net.limits import FRAME_SIZE, STREAM_WINDOW
 from proxy.net.refusal import grpc_status
@@ -129,8 +129,12 @@ class ClientConnection(Connection[ClientStream]):
             self._trailers(stream, end, block)
         elif stream_id > self.last_stream_id and stream_id % 2:
             self._open(stream_id, end, block)
+        elif stream_id in self.resets:
+            """Under way when we reset the stream."""
+        elif stream_id % 2:
+            raise ConnectionFault(Code.STREAM_CLOSED, "HEADERS for a stream that is over")
         else:
-            self._stray(stream_id)
+            raise ConnectionFault(Code.PROTOCOL_ERROR, "a client opens odd streams")
 
     def _open(self, stream_id: int, end: bool, block: bytes) -> None:
         self.last_stream_id = stream_id

@@ -86,10 +86,8 @@ class Sender:
     def flush(self) -> None:
         self._scheduled = False
         out, self._out = self._out, []
-        if len(out) == 1:
-            self._transport.write(out[0])
-        elif out:
-            self._transport.write(b"".join(out))
+        if out and not self._transport.is_closing():
+            self._transport.write(out[0] if len(out) == 1 else b"".join(out))
 
     def pause(self) -> None:
         """The socket takes no more for now."""

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import h2.events
 import pytest
-from h2_peers import Peer, Upstream
+from net_h2_peers import Peer, Upstream
 
 from proxy.net.http2.fields import encode
 from proxy.net.limits import FLOODS, Budget, Flood

@@ -8,7 +8,7 @@ import struct
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
-from ports import Port
+from net_ports import Port
 
 from proxy.ports import RelayTo, Reply, Request
 

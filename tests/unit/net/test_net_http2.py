@@ -10,7 +10,7 @@ import h2.settings
 import pytest
 from h2.errors import ErrorCodes
 from h2.settings import SettingCodes
-from h2_peers import GRPC, Peer, Upstream
+from net_h2_peers import GRPC, Peer, Upstream
 
 from proxy.ports import Reply, Request
 

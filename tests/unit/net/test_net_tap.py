@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 import h2.events
 import pytest
 from h2.errors import ErrorCodes
-from h2_peers import GRPC, Peer, Upstream, echo
+from net_h2_peers import GRPC, Peer, Upstream, echo
 
 from proxy.ports import RelayTo, Reply, Request, Retry
 

@@ -10,7 +10,7 @@ import h2.config
 import h2.connection
 import h2.events
 import h2.settings
-from ports import Port
+from net_ports import Port
 
 GRPC = [("content-type", "application/grpc"), ("te", "trailers")]
 
