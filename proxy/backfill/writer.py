@@ -18,6 +18,7 @@ from proxy.errors import Refused, Uncertain
 from proxy.model.point import Key, Point
 from proxy.patience import Patience
 from proxy.ports import Backend, Clock, LiveWrites, Progress, Touched
+from proxy.telemetry.traces import tracer
 
 log = logging.getLogger(__name__)
 
@@ -59,7 +60,8 @@ class Writer:
         if not keys:
             return
         try:
-            await self._secondary.put(points)
+            with tracer.start_as_current_span("backfill page", attributes={"points": len(points)}):
+                await self._secondary.put(points)
         except Refused as error:
             await self._leave_to_mirror(keys, error)
             return

@@ -28,6 +28,7 @@ from proxy.mirror.window import Window
 from proxy.model.operation import DataWrite, Opaque, SchemaWrite
 from proxy.model.point import Key
 from proxy.ports import Kind
+from proxy.telemetry.traces import tracer
 
 HANDED_LIMIT: Final = 1000
 """Entries in all lanes; beyond, they wait in the backlog."""
@@ -216,7 +217,8 @@ class Applier:
         pace = Pace(self._parts.clock, config.retry_max)
         while True:
             try:
-                refused = await deliver(self._parts.roles.secondary, plan.state, config.batch_points)
+                with tracer.start_as_current_span("mirror", attributes={"points": len(plan.state)}):
+                    refused = await deliver(self._parts.roles.secondary, plan.state, config.batch_points)
             except Unavailable as error:
                 self._error = error
                 if isinstance(error, Uncertain):

@@ -18,6 +18,7 @@ from proxy.mirror.pace import Pace
 from proxy.mirror.parts import Parts
 from proxy.model.operation import Fetch
 from proxy.model.point import Key, Point
+from proxy.telemetry.traces import tracer
 
 RECHECK_STEP: Final = 1.0
 """Seconds: an earlier time may be added while one is waited for."""
@@ -85,6 +86,10 @@ class Settler:
         self._resting[collection] -= 1
 
     async def _round(self, collection: str, keys: list[Key]) -> None:
+        with tracer.start_as_current_span("settle", attributes={"collection": collection, "keys": len(keys)}):
+            await self._bring(collection, keys)
+
+    async def _bring(self, collection: str, keys: list[Key]) -> None:
         before = await self._read(collection, keys)
         if before is None:
             return

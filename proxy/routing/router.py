@@ -23,15 +23,18 @@ from proxy.routing.shares import Shares
 from proxy.routing.sides import Sides
 from proxy.routing.spawn import Spawner
 from proxy.routing.taps import SampleTap, UnmirroredTap, WritePath, WriteTap
+from proxy.routing.traced import TracedExchange
 from proxy.routing.translate import Translator
-from proxy.shadow.sample import Sample
+from proxy.shadow.sample import Sample, Sampler
 from proxy.shadow.shadow import Shadow
 from proxy.store.catalog import StoredCatalog
 from proxy.store.debts import Debts
-from proxy.telemetry import metrics
+from proxy.telemetry import metrics, traces
+from proxy.telemetry.traces import tracer
 
 log = logging.getLogger(__name__)
 
+_TRACES: Final = Sampler(seed=2)
 _CHANGES: Final = frozenset({Kind.WRITE, Kind.SCHEMA})
 
 
@@ -69,6 +72,8 @@ class Router:
             expand_limit=config.mirror.filter_expand_limit,
         )
         self._shares = Shares(config.routing)
+        self._traced = traces.share(config.telemetry)
+        self._requests = 0
         self._do: Mapping[Action, Callable[[Exchange, str, Route], None]] = {
             Action.RELAY: self._relay,
             Action.MIRROR: self._mirrored,
@@ -112,6 +117,11 @@ class Router:
         route = self._frontend.route(exchange.method, exchange.path, role)
         action = self._actions[route.kind]
         self.seen[route, action] += 1
+        self._requests += 1
+        if self._traced and _TRACES.take(self._requests, self._traced):
+            exchange = TracedExchange(
+                exchange, tracer.start_span(route.name, attributes={"action": action, "phase": self._phase})
+            )
         self._do[action](exchange, role, route)
 
     def _relay(self, exchange: Exchange, role: str, route: Route) -> None:

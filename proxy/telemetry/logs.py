@@ -37,8 +37,9 @@ class TextFormatter(logging.Formatter):
 
 
 def set_up(level: str, form: str) -> None:
-    """Replaces the root's handlers by one on standard error."""
+    """Replaces the root's handlers by one on standard error. Of the libraries only warnings: they tell of single requests."""
     output = logging.StreamHandler(sys.stderr)
     text = TextFormatter("%(asctime)s %(levelname)-7s %(name)s %(message)s")
     output.setFormatter(JsonFormatter() if form == "json" else text)
-    logging.basicConfig(level=level.upper(), handlers=[output], force=True)
+    logging.basicConfig(level=logging.WARNING, handlers=[output], force=True)
+    logging.getLogger("proxy").setLevel(level.upper())
