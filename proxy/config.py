@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, TypeAlias
 
 import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError, model_validator
 
 from proxy.errors import ConfigError
 from proxy.model.schema import Product
@@ -50,7 +50,7 @@ class WhenFull(StrEnum):
 
 
 _UNITS = {"ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
-_SIZES = {"": 1, "B": 1, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "TiB": 2**40}
+SIZES = {"": 1, "B": 1, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "TiB": 2**40}
 
 
 def _seconds(value: object) -> object:
@@ -61,7 +61,14 @@ def _seconds(value: object) -> object:
 
 def _bytes(value: object) -> object:
     if isinstance(value, str) and (found := re.fullmatch(r"(\d+(?:\.\d+)?)\s*(B|KiB|MiB|GiB|TiB)?", value.strip())):
-        return int(float(found[1]) * _SIZES[found[2] or ""])
+        return int(float(found[1]) * SIZES[found[2] or ""])
+    return value
+
+
+def _address(value: str) -> str:
+    host, _, port = value.rpartition(":")
+    if not re.fullmatch(r"\[[0-9a-fA-F:.%]+\]|[^\s/:\[\]]*", host) or not port.isdigit() or int(port) > 65535:
+        raise ValueError(f"must be host:port, not {value!r}")
     return value
 
 
@@ -83,6 +90,8 @@ Seconds: TypeAlias = Annotated[float, BeforeValidator(_seconds), Field(gt=0)]
 """A number of seconds, or a text such as `250ms`, `10s`, `5m`."""
 Bytes: TypeAlias = Annotated[int, BeforeValidator(_bytes), Field(gt=0)]
 """A number of bytes, or a text such as `64MiB`."""
+Address: TypeAlias = Annotated[str, AfterValidator(_address)]
+"""host:port; an IPv6 host in brackets; no host: every interface."""
 Secret: TypeAlias = Annotated[SecretStr, BeforeValidator(_secret)]
 """A text, `{env: NAME}` or `{file: PATH}`; prints as ***."""
 Fraction: TypeAlias = Annotated[float, Field(ge=0, le=1)]
@@ -111,7 +120,9 @@ class ListenTls(Group):
     """On our listening ports."""
 
     cert_file: Path
+    """PEM certificate that we show, with its chain."""
     key_file: Path
+    """Its key."""
     client_ca_file: Path | None = None
     """When set, clients must show a certificate that chains to it (mTLS)."""
 
@@ -120,6 +131,7 @@ class SideConfig(Group):
     """One of the two databases."""
 
     product: Product
+    """What runs there; checked at the start."""
     url: str
     """Base URL. Milvus: gRPC (and REST) address; Qdrant: REST address."""
     grpc_url: str | None = None
@@ -136,13 +148,13 @@ class SideConfig(Group):
     def _urls(self) -> SideConfig:
         for name in ("url", "grpc_url"):
             value = getattr(self, name)
-            if value is not None and not re.fullmatch(r"https?://[^/\s]+/?", value):
-                raise ValueError(f"{name} must look like http://host:port, not {value!r}")
+            if value is not None and not re.fullmatch(r"https?://[^/\s@]+/?", value):
+                raise ValueError(f"{name} must look like http://host:port, without credentials")
         return self
 
 
 class AdminConfig(Group):
-    address: str = "127.0.0.1:9900"
+    address: Address = "127.0.0.1:9900"
     """host:port of the admin API, metrics and health."""
     token: Secret | None = None
     """When set, every call but /healthz and /readyz must bring it as `Authorization: Bearer`."""
@@ -150,9 +162,11 @@ class AdminConfig(Group):
 
 class CollectionRouting(Group):
     phase: Phase | None = None
-    """`passthrough` leaves a collection out of the migration; others than that and the whole's phase are refused."""
+    """`passthrough` leaves the collection out of the migration; nothing else can be said here."""
     shadow: Fraction | None = None
+    """Instead of `routing.shadow` for this collection."""
     canary: Fraction | None = None
+    """Instead of `routing.canary` for this collection."""
 
 
 class RoutingConfig(Group):
@@ -179,9 +193,11 @@ class JournalConfig(Group):
     """every_write: an acknowledged write survives a power cut; interval: that long may be lost then; off: the system decides.
     A kill of the process loses nothing in any of them."""
     fsync_interval: Seconds = 0.1
+    """Of `fsync: interval`."""
     max_bytes: Bytes = 4 * 2**30
     """Size of the bodies kept; above it `when_full` holds."""
     max_entries: int = Field(default=5_000_000, gt=0)
+    """Writes kept; above it `when_full` holds."""
     when_full: WhenFull = WhenFull.BLOCK
     """block: writes wait, then get an error; shed: only keys are kept, then the collection is marked unverified."""
     block_timeout: Seconds = 10.0
@@ -194,7 +210,9 @@ class MirrorConfig(Group):
     mode: MirrorMode = MirrorMode.ASYNC
     """async: reply at once; sync: wait for the secondary, fall back to the journal when it fails; strict: both or an error."""
     collections: Mapping[str, MirrorMode] = Field(default_factory=dict)
+    """Collection to its own mode."""
     sync_timeout: Seconds = 5.0
+    """How long a write in mode sync or strict waits for the secondary."""
     batch_points: int = Field(default=1000, gt=0)
     """Points in one write to the secondary."""
     concurrency: int = Field(default=4, gt=0)
@@ -209,6 +227,7 @@ class MirrorConfig(Group):
 
 class BackfillConfig(Group):
     page: int = Field(default=1000, gt=0, le=16384)
+    """Points read at a time."""
     concurrency: int = Field(default=2, gt=0)
     """Pages in flight to the target."""
     latency_limit: float = Field(default=2.0, gt=1)
@@ -219,7 +238,9 @@ class BackfillConfig(Group):
 
 class VerifyConfig(Group):
     page: int = Field(default=1000, gt=0, le=16384)
+    """Points compared at a time."""
     recheck_delay: Seconds = 1.0
+    """Pause before a difference is looked at again; only what persists is one."""
     tolerance: float = Field(default=1e-5, ge=0)
     """Relative difference of vector components that counts as equal."""
 
@@ -228,6 +249,7 @@ class ShadowConfig(Group):
     queue: int = Field(default=1000, gt=0)
     """Samples waiting to be repeated; the newest win."""
     concurrency: int = Field(default=4, gt=0)
+    """Samples repeated at the same time."""
     noise: Fraction = 0.1
     """Share of the samples that is also repeated on the primary, to learn its disagreement with itself."""
     referee: Fraction = 0.1
@@ -235,21 +257,26 @@ class ShadowConfig(Group):
     keep: int = Field(default=10_000, gt=0)
     """Samples kept in the store."""
     reply_limit: Bytes = 4 * 2**20
+    """A read with a larger request or reply is not sampled."""
 
 
 class GatesConfig(Group):
     """Conditions of cutover. docs/gates.md"""
 
     journal_lag: Seconds = 5.0
+    """Largest age of a write that the secondary lacks."""
     journal_entries: int = 10_000
+    """Most writes that the secondary may lack."""
     recall: Fraction = 0.95
     """The lower bound of mean recall@k, at `confidence`, must reach it."""
     confidence: float = Field(default=0.95, gt=0.5, lt=1)
+    """Of the bounds of recall and tail, over all looks at them together."""
     recall_floor: Fraction = 0.8
     """A query is in the tail when its recall is below."""
     tail_share: Fraction = 0.05
     """Largest share of queries in the tail."""
     min_samples: int = Field(default=50, ge=1)
+    """Searches of a collection that must have been compared."""
     error_rate: Fraction = 0.01
     """Of the shadow reads on the secondary."""
     latency_ratio: float = Field(default=3.0, gt=0)
@@ -262,21 +289,28 @@ class CutoverConfig(Group):
     max_hold: Seconds = 5.0
     """Writes wait at most this long; then the change is called off and nothing has changed."""
     hold_requests: int = Field(default=10_000, gt=0)
+    """Writes that may wait; one more is told to come again."""
     hold_bytes: Bytes = 256 * 2**20
+    """Bytes of writes that may wait; beyond, the same."""
 
 
 class RelayConfig(Group):
     connect_timeout: Seconds = 5.0
+    """For one try to reach an upstream."""
     bridge: Seconds = 15.0
     """How long a request waits for an upstream that is down before its client is told."""
     idle_timeout: Seconds = 3600.0
+    """A client's connection without a request is closed after it."""
     first_byte_timeout: Seconds = 600.0
+    """How long an upstream may take to begin its reply."""
     drain: Seconds = 10.0
     """At a stop: how long requests in flight may finish."""
     max_connections: int = Field(default=10_000, gt=0)
+    """Of clients; further ones are refused."""
     max_streams: int = Field(default=1000, gt=0)
     """HTTP/2 streams a connection."""
     max_header_bytes: Bytes = 64 * 2**10
+    """Of one request or reply."""
     buffer_bytes: Bytes = 512 * 2**20
     """Buffered bytes of all connections together."""
 
@@ -285,19 +319,25 @@ class TelemetryConfig(Group):
     otlp_endpoint: str | None = None
     """OTLP over HTTP, such as http://collector:4318; no traces when absent."""
     trace_share: Fraction = 0.01
+    """Share of the clients' requests that is traced; what the sidecar does by itself always is."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
+    """The least that is logged."""
     log_format: Literal["json", "text"] = "json"
+    """json: one object a line; text: for people."""
 
 
 class Config(Group):
     source: SideConfig
+    """The database that the application uses today."""
     target: SideConfig | None = None
     """May be absent in phase passthrough."""
-    listen: Mapping[str, str]
+    listen: Mapping[str, Address]
     """Role to host:port; the roles that the source's product has (Milvus: grpc)."""
     listen_tls: ListenTls | None = None
+    """TLS on those ports; none when absent."""
     admin: AdminConfig = AdminConfig()
     state: Path = Path("./vecferry-state")
+    """Directory of the journal and all that is known of the migration; one a migration, on a disk that survives a restart."""
     routing: RoutingConfig = RoutingConfig()
     journal: JournalConfig = JournalConfig()
     mirror: MirrorConfig = MirrorConfig()
@@ -313,9 +353,6 @@ class Config(Group):
     def _whole(self) -> Config:
         if self.target is None and self.routing.phase is not Phase.PASSTHROUGH:
             raise ValueError(f"target is needed in phase {self.routing.phase}")
-        for role, address in self.listen.items():
-            if not re.fullmatch(r"\[?[^\s/]*\]?:\d{1,5}", address):
-                raise ValueError(f"listen.{role} must be host:port, not {address!r}")
         return self
 
 

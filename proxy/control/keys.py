@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterator, Mapping
+from enum import Enum
+from typing import Any, Final, Literal, get_args, get_origin
 
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
-from pydantic_core import PydanticUndefined
 
-from proxy.config import Config
+from proxy.config import SIZES, Config
 
 _HEAD = """# Configuration
 
@@ -18,7 +17,10 @@ _HEAD = """# Configuration
 
 An unknown key, a wrong type or a missing secret stops the start with the key's path. Durations are seconds or texts such as
 `250ms`, `10s`, `5m`; sizes are bytes or texts such as `64MiB`; secrets are texts, `{env: NAME}` or `{file: PATH}`.
-An edit of the file takes effect without a restart in `routing`, `gates` and `mirror.mode`; the log names what needs one.
+A share is a number from 0 to 1.
+An edit of the file takes effect without a restart in `routing`, `gates`, `mirror.mode` and `mirror.collections`; the log and
+`vecferry status` name what needs one, and why an edit was not taken. `routing.phase` says where a migration starts; after that
+the state directory decides, and an edit of it enters that phase.
 
 | key | type | default | meaning |
 |---|---|---|---|
@@ -37,7 +39,7 @@ def _rows(group: type[BaseModel], prefix: str) -> Iterator[tuple[str, str, str, 
             yield path, _kind(field), _default(field), _text(field.description)
         else:
             if field.description:
-                yield path, "group", _default(field) if field.default is None else "", _text(field.description)
+                yield path, "group", "", _text(field.description)
             yield from _rows(inner, f"{path}.NAME." if "Mapping" in str(field.annotation) else f"{path}.")
 
 
@@ -48,24 +50,49 @@ def _group(annotation: Any) -> type[BaseModel] | None:
 
 
 def _kind(field: FieldInfo) -> str:
-    text = str(field.annotation)
-    for mark, kind in (("SecretStr", "secret"), ("Mapping", "mapping"), ("Path", "path"), ("bool", "true or false")):
-        if mark in text:
-            return kind
-    choices = (
-        getattr(field.annotation, "__args__", ()) if "Literal" in text else list(getattr(field.annotation, "__members__", ()))
-    )
-    if choices:
-        return " / ".join(str(choice).lower() for choice in choices)
-    return "number" if any(word in text for word in ("int", "float")) else "text"
+    """As it is written in the file; of an optional key: what it may be."""
+    text = f"{field.annotation} {field.metadata}"
+    kind = " / ".join(_choices(field.annotation)) or next(kind for word, kind in _WORDS.items() if word in text)
+    return f"name to {kind}" if "Mapping" in text else kind
+
+
+_WORDS: Final[Mapping[str, str]] = {
+    "_seconds": "duration",
+    "_bytes": "size",
+    "_secret": "secret",
+    "_address": "host:port",
+    "Path": "path",
+    "bool": "true / false",
+    "Le(le=1)": "share",
+    "float": "number",
+    "int": "whole number",
+    "str": "text",
+}
+"""What stands in an annotation, the most telling first."""
+
+
+def _choices(annotation: Any) -> list[str]:
+    if isinstance(annotation, type) and issubclass(annotation, Enum):
+        return [str(member) for member in annotation]
+    if get_origin(annotation) is Literal:
+        return [str(choice) for choice in get_args(annotation)]
+    return next((found for part in get_args(annotation) if (found := _choices(part))), [])
 
 
 def _default(field: FieldInfo) -> str:
-    if field.default is PydanticUndefined and field.default_factory is None:
+    if field.is_required():
         return "required"
-    if field.default is None or field.default is PydanticUndefined:
-        return ""
-    return f"`{json.dumps(field.default, default=str)}`"
+    default = field.get_default(call_default_factory=True)
+    return "" if default is None or default == {} else f"`{_written(default, _kind(field))}`"
+
+
+def _written(default: Any, kind: str) -> str:
+    if kind == "size":
+        unit, size = max((unit for unit in SIZES.items() if default % unit[1] == 0), key=lambda unit: unit[1])
+        return f"{default // size}{unit}"
+    if kind == "duration":
+        return f"{default:g}s"
+    return str(default).lower() if isinstance(default, bool) else str(default)
 
 
 def _text(text: str | None) -> str:
