@@ -63,8 +63,8 @@ class Admin:
         if self.json_output:
             print(json.dumps(document, indent=2))  # noqa: T201
             sys.exit(FAILED if reply.status_code >= 500 else REFUSED)
-        for gate in document.get("gates", []):
-            errors.print(render.gate_line(gate))
+        if "gates" in document:
+            errors.print(render.gates(document["gates"]))
         fail(FAILED if reply.status_code >= 500 else REFUSED, document.get("error", reply.text))
 
     def show(self, document: Any, text: Callable[[Any], Any]) -> None:
@@ -137,7 +137,7 @@ def config_keys() -> None:
     """Every key with its type, default and meaning, as Markdown."""
     from proxy.control.keys import markdown  # noqa: PLC0415
 
-    print(markdown())  # noqa: T201
+    print(markdown(), end="")  # noqa: T201
 
 
 @main.group()
@@ -238,7 +238,7 @@ def _task(name: str, text: str) -> None:
         if wait:
             document = _wait(admin, name)
         admin.show(document, render.task)
-        sys.exit(REFUSED if document["state"] in ("failed", "cancelled") or document.get("found") else 0)
+        sys.exit(REFUSED if wait and (document["state"] != "done" or document["found"]) else 0)
 
     command.__doc__ = text
     main.command(name)(command)

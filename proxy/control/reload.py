@@ -7,10 +7,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
-from proxy.config import Config, Phase, load
+from pydantic import BaseModel
+
+from proxy.config import Config, GatesConfig, Phase, RoutingConfig, load
 from proxy.control.operator import Operator, Standing
 from proxy.errors import ConfigError, ProxyError
 from proxy.ports import Clock
@@ -22,8 +25,12 @@ log = logging.getLogger(__name__)
 
 POLL: Final = 1.0
 """Seconds between looks at the file; ConfigMaps change by a link, which no watch of the file itself would see."""
-LIVE: Final = frozenset({"routing", "gates", "mirror"})
-"""Groups whose edit takes effect at once (of `mirror`, the modes)."""
+LIVE: Final[Mapping[str, frozenset[str]]] = {
+    "routing": frozenset(RoutingConfig.model_fields),
+    "gates": frozenset(GatesConfig.model_fields),
+    "mirror": frozenset({"mode", "collections"}),
+}
+"""Keys whose edit takes effect at once, by group; every other one needs a restart."""
 
 
 class Reload:
@@ -45,6 +52,7 @@ class Reload:
         self._debts = debts
         self._clock = clock
         self._text = _text(path)
+        self._phase = standing.config.routing.phase
 
     async def run(self) -> None:
         while True:
@@ -55,28 +63,51 @@ class Reload:
                 await self._take()
 
     async def _take(self) -> None:
-        before = self._standing.config
         try:
             wanted = load(self._path)
-            await self._follow(before, wanted)
         except ConfigError as error:
-            self._standing.config_error = f"the edit was not taken: {error}"
-        except ProxyError as error:
-            self._standing.config_error = f"the edit was taken, but not its phase: {error}"
-        else:
-            fixed = [
-                name for name in Config.model_fields if name not in LIVE and getattr(before, name) != getattr(wanted, name)
-            ]
-            self._standing.config_error = f"needs a restart: {', '.join(fixed)}" if fixed else ""
-        log.info("the config file was edited", extra={"outcome": self._standing.config_error or "taken"})
-
-    async def _follow(self, before: Config, wanted: Config) -> None:
-        live = before.model_copy(update={name: getattr(wanted, name) for name in LIVE})
-        self._standing.config = live
+            self._say(f"the edit was not taken: {error}")
+            return
+        self._standing.config = live = _with_live(self._standing.config, wanted)
         self._router.configure(live)
-        await exclude(self._catalog, self._debts, live)
-        if wanted.routing.phase is not before.routing.phase:
-            await self._operator.enter(wanted.routing.phase, "config", "an edit of the file")
+        try:
+            await exclude(self._catalog, self._debts, live)
+            await self._follow(wanted.routing.phase)
+        except ProxyError as error:
+            self._say(f"the edit was taken, but not all of it: {error}")
+        else:
+            fixed = _differences(live, wanted)
+            self._say(f"needs a restart: {', '.join(fixed)}" if fixed else "")
+
+    async def _follow(self, phase: Phase) -> None:
+        """A phase that could not be entered is tried again at the next edit."""
+        if phase is not self._phase:
+            await self._operator.enter(phase, "config", "an edit of the file")
+            self._phase = phase
+
+    def _say(self, trouble: str) -> None:
+        self._standing.config_error = trouble
+        log.info("the config file was edited", extra={"outcome": trouble or "taken"})
+
+
+def _with_live(before: Config, wanted: Config) -> Config:
+    groups = {}
+    for name, keys in LIVE.items():
+        edited = {key: getattr(getattr(wanted, name), key) for key in keys}
+        groups[name] = getattr(before, name).model_copy(update=edited)
+    return before.model_copy(update=groups)
+
+
+def _differences(one: BaseModel, other: BaseModel, prefix: str = "") -> list[str]:
+    """Paths of the keys in which they differ."""
+    found: list[str] = []
+    for name in type(one).model_fields:
+        a, b = getattr(one, name), getattr(other, name)
+        if isinstance(a, BaseModel) and isinstance(b, BaseModel):
+            found += _differences(a, b, f"{prefix}{name}.")
+        elif a != b:
+            found.append(f"{prefix}{name}")
+    return found
 
 
 async def exclude(catalog: StoredCatalog, debts: Debts, config: Config) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final, TypeAlias
 
@@ -16,37 +17,63 @@ _LIGHTS: Final = {True: ("open", "green"), False: ("closed", "red"), None: ("wai
 _PER_CENT: Final = "{:.2%}"
 
 
-def gate_line(gate: Document) -> Text:
-    word, color = _LIGHTS[gate["ok"]]
-    return Text.assemble((f"{word:8}", color), f"{gate['name']:28} {gate['why']}")
+def gates(found: Sequence[Document]) -> Table:
+    table = _table()
+    for gate in found:
+        word, color = _LIGHTS[gate["ok"]]
+        table.add_row(Text(word, color), Text(gate["name"], no_wrap=True), gate["why"])
+    return table
+
+
+def _table(*columns: str) -> Table:
+    """Names stay whole; the last column takes what is left."""
+    table = Table(box=None, show_header=bool(columns), pad_edge=False, header_style="dim")
+    for name in columns:
+        table.add_column(name, no_wrap=name != columns[-1])
+    return table
 
 
 def status(document: Document) -> RenderableType:
-    journal = document["journal"]
     head = Text.assemble(
         ("phase ", "dim"), (document["phase"], "bold"), f"   epoch {document['epoch']}   primary {document['primary']}"
     )
     if document["holding"]:
         head.append("   writes are held", "yellow")
-    lag = (
-        f"journal  {journal['entries']} writes, {journal['oldest_seconds']:.1f} s behind, {journal['dirty_keys']} dirty keys, "
-        f"{journal['parked']} parked; {journal['promise']}"
-    )
     warnings = [Text(text, "yellow") for text in _warnings(document)]
     tasks = [_task_line(task) for task in document["tasks"] if task["state"] != "idle"]
-    gates = [gate_line(gate) for gate in document["gates"]]
-    return Group(head, Text(lag), *warnings, *tasks, _collections(document["collections"]), *gates)
+    tables: list[RenderableType] = [_collections(document["collections"]), Text(""), gates(document["gates"])]
+    return Group(head, *_sides(document), _journal(document["journal"]), *warnings, *tasks, Text(""), *tables)
+
+
+def _sides(document: Document) -> list[Text]:
+    return [
+        _line(name, f"{document[name]['product']} {document[name]['url']}") for name in ("source", "target") if document[name]
+    ]
+
+
+def _journal(journal: Document) -> Text:
+    lag = f"{journal['entries']} writes, {journal['oldest_seconds']:.1f} s behind"
+    text = f"{lag}, {journal['dirty_keys']} dirty keys, {journal['parked']} parked; {journal['promise']}"
+    return _line("journal", text)
+
+
+def _line(name: str, text: str, style: str = "") -> Text:
+    return Text.assemble((f"{name:9} ", "dim"), (text, style))
 
 
 def _warnings(document: Document) -> list[str]:
-    found = [f"config  {document['config_error']}" if document["config_error"] else ""]
-    found.append(f"target  not prepared yet: {document['preparing']}" if document["preparing"] else "")
-    found.append(f"mirror  {document['journal']['last_error']}" if document["journal"]["last_error"] else "")
-    return [text for text in found if text] + [f"unverified  {name}: {why}" for name, why in document["debts"].items()]
+    journal = document["journal"]
+    said = {
+        "config": document["config_error"],
+        "target": document["preparing"] and f"not prepared yet: {document['preparing']}",
+        "mirror": "paused" if journal["paused"] else journal["last_error"],
+    }
+    found = [f"{name:9} {text}" for name, text in said.items() if text]
+    return found + [f"unverified {name}: {why}" for name, why in document["debts"].items()]
 
 
 def _collections(collections: Document) -> Table:
-    table = Table("collection", "verified", "divergences", "samples", "recall", "at least", "tail", "noise", box=None)
+    table = _table("collection", "verified", "divergences", "samples", "recall", "at least", "tail", "noise")
     for name, found in collections.items():
         shadow = found["shadow"] or {}
         table.add_row(
@@ -67,8 +94,9 @@ def _share(value: float | None) -> str:
 
 
 def _task_line(task: Document) -> Text:
-    text = f"{task['name']:9}{task['state']}  {task['done']} of {task['total']} points"
-    return Text(text + (f"  {task['error']}" if task["error"] else ""))
+    speed = f", {task['rate']:.0f} a second" if task["state"] == "running" else ""
+    line = _line(task["name"], f"{task['state']}  {task['done']} of {task['total']} points{speed}")
+    return line.append(f"  {task['error']}", "yellow") if task["error"] else line
 
 
 def task(document: Document) -> RenderableType:
@@ -88,26 +116,31 @@ def check(document: Document) -> RenderableType:
         else Text(f"{side['place']:8}{side['error']}", "red")
         for side in document["sides"]
     ]
-    return Group(*lines, *(Text(text, "red") for text in document["refusals"]))
+    notes = [Text(document["note"], "yellow")] if document["note"] else []
+    return Group(*lines, *(Text(text, "red") for text in document["refusals"]), *notes)
 
 
 def plan(document: Document) -> RenderableType:
     parts: list[RenderableType] = []
     for fit in document["collections"]:
-        parts.append(Text(fit["collection"], "bold"))
-        parts += [Text(f"  {name}: {value}") for name, value in fit["target"].items()]
-        parts += [Text(f"  loss: {text}", "yellow") for text in fit["losses"]]
-        parts += [Text(f"  refused: {text}", "red") for text in fit["refusals"]]
+        rows = _table()
+        for place in ("source", "target"):
+            for name, value in fit[place].items():
+                rows.add_row(Text(f"  {place}", "dim"), name, value if isinstance(value, str) else json.dumps(value))
+        parts += [Text(fit["collection"], "bold"), rows]
+        parts += [Text(f"  loss     {text}", "yellow") for text in fit["losses"]]
+        parts += [Text(f"  refused  {text}", "red") for text in fit["refusals"]]
     parts += [Text(f"{name}: left out", "dim") for name in document["excluded"]]
     return Group(*parts)
 
 
 def assess(document: Document) -> RenderableType:
-    table = Table("call", "kind", "count", box=None)
+    table = _table("call", "kind", "count")
     for call in document["calls"]:
         table.add_row(call["call"], call["kind"], str(call["count"]))
     gaps = [Text(f"the target cannot answer {what}: {why}", "red") for what, why in document["unanswerable"].items()]
-    return Group(table, *(gaps or [Text("nothing was seen that the target could not answer", "green")]))
+    notes = [Text(document["note"], "yellow")] if document["note"] else []
+    return Group(table, *(gaps or [Text("nothing was seen that the target could not answer", "green")]), *notes)
 
 
 def diff(document: Document) -> RenderableType:
@@ -134,19 +167,19 @@ def _query_line(query: Document) -> Text:
 def parked(document: list[Document]) -> RenderableType:
     if not document:
         return Text("nothing is parked", "green")
-    table = Table("number", "collection", "id", "reason", box=None)
+    table = _table("number", "collection", "id", "reason")
     for item in document:
         table.add_row(str(item["number"]), item["collection"], item["id"], item["reason"])
     return table
 
 
 def history(document: list[Document]) -> RenderableType:
-    table = Table("when", "phase", "epoch", "primary", "who", "why", "overruled", box=None)
+    table = _table("when", "phase", "epoch", "primary", "who", "overruled", "why")
     for stage in document:
         when = datetime.fromtimestamp(stage["at"]).astimezone().isoformat(" ", "seconds")
         decision = stage["decision"]
         forced = ", ".join(decision["forced"])
-        table.add_row(when, stage["phase"], str(stage["epoch"]), stage["primary"], decision["who"], decision["why"], forced)
+        table.add_row(when, stage["phase"], str(stage["epoch"]), stage["primary"], decision["who"], forced, decision["why"])
     return table
 
 
