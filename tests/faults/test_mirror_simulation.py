@@ -17,7 +17,7 @@ from proxy.mirror.plan import Planner
 from proxy.mirror.settle import Settler
 from proxy.mirror.window import Window
 
-SEEDS = int(os.environ.get("VECFERRY_SEEDS", "200"))
+SEEDS = int(os.environ.get("VECFERRY_SEEDS", "100"))
 UNTIL_NOTICED = 600
 
 
