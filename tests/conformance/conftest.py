@@ -16,6 +16,7 @@ from servers.qdrant import QdrantServer
 
 from proxy.errors import Unsupported
 from proxy.model.feature import Feature
+from proxy.model.operation import DropCollection
 
 HERE = Path(__file__).parent
 
@@ -99,3 +100,5 @@ async def world(pair: Pair, server: Any) -> AsyncIterator[World]:
     catalog = PlainCatalog()
     async with pair.frontend.drive(lambda known: pair.backend.build(server, known), catalog) as side:
         yield World(pair, side, catalog)
+        for name in catalog.collections():  # the server is shared with other pairs
+            await side.apply(DropCollection(name))

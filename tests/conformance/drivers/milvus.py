@@ -17,11 +17,13 @@ from proxy.backends.milvus.features import FEATURES
 from proxy.clock import SystemClock
 from proxy.config import SideConfig
 from proxy.frontends.milvus import MilvusFrontend
-from proxy.model.feature import Support
+from proxy.model.feature import Feature, Support
 from proxy.model.schema import Product
 from proxy.ports import Backend, Catalog
 
-SPEAKS = MilvusFrontend.speaks & {feature for feature, support in FEATURES.items() if support is not Support.ABSENT}
+_SAID = {feature for feature, support in FEATURES.items() if support is not Support.ABSENT}
+# our client writes a prefix as a range of texts; what the frontend makes of `like` is tested in tests/wire/milvus
+SPEAKS = MilvusFrontend.speaks & _SAID - {Feature.FILTER_PREFIX}
 
 
 @asynccontextmanager
