@@ -38,9 +38,8 @@ def fail(code: int, message: str) -> NoReturn:
 class Admin:
     """The admin API of one sidecar. `json_output`: print what it says as it says it."""
 
-    def __init__(self, url: str, token: str | None, json_output: bool) -> None:
-        headers = {"authorization": f"Bearer {token}"} if token else {}
-        self._http = httpx.Client(base_url=url, headers=headers, timeout=120.0)
+    def __init__(self, client: httpx.Client, json_output: bool) -> None:
+        self._http = client
         self.json_output = json_output
 
     def call(self, method: str, path: str, **body: Any) -> Any:
@@ -83,7 +82,9 @@ def operator(command: Callable[..., Any]) -> Callable[..., Any]:
     @click.option("--token", envvar="VECFERRY_ADMIN_TOKEN", help="Its token; better given in the environment.")
     @click.option("--json", "json_output", is_flag=True, help="Print JSON.")
     def wrapped(url: str, token: str | None, json_output: bool, **given: Any) -> Any:
-        return command(Admin(url, token, json_output), **given)
+        headers = {"authorization": f"Bearer {token}"} if token else {}
+        with httpx.Client(base_url=url, headers=headers, timeout=120.0) as client:
+            return command(Admin(client, json_output), **given)
 
     wrapped.__name__ = command.__name__
     wrapped.__doc__ = command.__doc__

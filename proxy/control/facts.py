@@ -15,6 +15,8 @@ def facts(parts: Parts, config: GatesConfig) -> GateFacts:
         entries=journal.entries,
         oldest_seconds=journal.oldest_seconds,
         dirty_keys=journal.dirty_keys,
+        dirty_seconds=journal.dirty_seconds,
+        lingering=journal.lingering,
         parked=journal.parked,
         collections=tuple(
             CollectionFacts(

@@ -204,9 +204,9 @@ class Operator:
 
     async def _change(self, phase: Phase, decision: Decision) -> dict[str, Any]:
         async with self._alone():
-            how = step(self._parts.migration.phase, phase)
-            if how is not Step.CHANGE:
-                raise AlreadyExists(f"the primary does not change from {self._parts.migration.phase} to {phase}")
+            if PHASES[phase].primary is self._parts.migration.primary:
+                raise AlreadyExists(f"the {self._parts.migration.primary} is the primary already")
+            step(self._parts.migration.phase, phase)
             self._need_rest()
             self._check_gates(phase, decision)
             changed = await self._parts.change.run(phase, decision)

@@ -1,7 +1,7 @@
 """Traces over OpenTelemetry, when an endpoint is configured; otherwise the API's own no-op tracer.
 
-What the sidecar does by itself (changes of primary, batches, pages) is always traced, a client's request by the configured share.
-No span holds a payload, an id or a credential.
+What the sidecar does by itself (changes of primary, batches, pages) is always traced, a client's request, relayed or
+translated, by the configured share. No span holds a payload, an id or a credential.
 """
 
 from __future__ import annotations
