@@ -23,7 +23,7 @@ from proxy.backends.milvus.exact import exactly_nearest
 from proxy.backends.milvus.features import FEATURES
 from proxy.backends.milvus.naming import by_partition, slices
 from proxy.backends.milvus.nearest import is_exact, nearest
-from proxy.backends.milvus.rows import Rows, gone, partitions_of
+from proxy.backends.milvus.rows import View, gone, partitions_of
 from proxy.backends.milvus.structure import Structure
 from proxy.backends.milvus.writes import IDS_AT_ONCE, deletes, upserts
 from proxy.config import SideConfig
@@ -95,8 +95,8 @@ class MilvusBackend:
                     raise
 
     async def fetch(self, fetch: Fetch, consistency: Consistency = Consistency.LATEST) -> dict[Key, Point]:
-        schema = self._catalog.schema(fetch.collection)
-        rows = Rows.of(self._calls, schema, EVERYTHING, fetch.fields, fetch.vector_names, consistency)
+        view = await self._view(fetch.collection, consistency)
+        rows = view.rows(EVERYTHING, fetch.fields, fetch.vector_names)
         found: dict[Key, Point] = {}
         for partition, keys in by_partition(fetch.keys):
             for some in slices([key.id for key in keys], IDS_AT_ONCE):
@@ -104,33 +104,29 @@ class MilvusBackend:
         return found
 
     async def scan(self, scan: Scan, consistency: Consistency = Consistency.LATEST) -> Page:
-        schema = self._catalog.schema(scan.collection)
-        partitions = partitions_of(schema, scan.partitions)
+        view = await self._view(scan.collection, consistency)
+        partitions = partitions_of(view.schema, scan.partitions)
         after = scan.after
         if scan.offset:
-            ids = Rows.of(self._calls, schema, scan.filter, (), (), consistency)
-            skipped = await ids.take(partitions, after, scan.offset)
+            skipped = await view.rows(scan.filter, (), ()).take(partitions, after, scan.offset)
             if len(skipped) < scan.offset:
                 return Page((), end=True)
             after = skipped[-1].key
-        rows = Rows.of(self._calls, schema, scan.filter, scan.fields, scan.vector_names, consistency)
+        rows = view.rows(scan.filter, scan.fields, scan.vector_names)
         found = await rows.take(partitions, after, scan.limit + 1)
         return Page(tuple(found[: scan.limit]), end=len(found) <= scan.limit)
 
     async def search(self, search: Search, consistency: Consistency = Consistency.CLIENT) -> Hits:
-        schema = self._catalog.schema(search.collection)
-        metric, partitions = metric_of(schema, search), partitions_of(schema, search.partitions)
-        if is_exact(schema, search):
-            rows = Rows.of(self._calls, schema, search.filter, search.fields, search.vector_names, consistency)
-            return await nearest(rows, search, metric, partitions)
+        view = await self._view(search.collection, consistency)
+        metric, partitions = metric_of(view.schema, search), partitions_of(view.schema, search.partitions)
+        if is_exact(view.schema, search):
+            return await nearest(view.rows(search.filter, search.fields, search.vector_names), search, metric, partitions)
         vectors = tuple({*search.vector_names, search.using})
-        rows = Rows.of(self._calls, schema, search.filter, search.fields, vectors, consistency)
-        return await exactly_nearest(rows, search, metric, partitions)
+        return await exactly_nearest(view.rows(search.filter, search.fields, vectors), search, metric, partitions)
 
     async def count(self, count: Count, consistency: Consistency = Consistency.LATEST) -> int:
-        schema = self._catalog.schema(count.collection)
-        rows = Rows.of(self._calls, schema, count.filter, (), (), consistency)
-        return await rows.count(partitions_of(schema, count.partitions))
+        view = await self._view(count.collection, consistency)
+        return await view.rows(count.filter, (), ()).count(partitions_of(view.schema, count.partitions))
 
     async def duplicates(self, collection: str) -> int:
         """Rows that no read shows, because another has their id. Reads every id."""
@@ -141,6 +137,19 @@ class MilvusBackend:
             page = await self.scan(replace(scan, after=page.points[-1].key))
             distinct += len(page.points)
         return await self.count(Count(collection)) - distinct
+
+    async def _view(self, collection: str, consistency: Consistency) -> View:
+        schema = self._catalog.schema(collection)
+        return View(self._calls, schema, await self._now() if consistency is Consistency.LATEST else None)
+
+    async def _now(self) -> int:
+        """Milvus's time; 0 where it does not tell it, and then every request of a read waits for its own moment."""
+        try:
+            return int((await self._calls.read("AllocTimestamp", milvus_pb2.AllocTimestampRequest())).timestamp)
+        except Refused as refusal:
+            if refusal.reason is not Reason.UNSUPPORTED:
+                raise
+            return 0
 
     async def _check_ids(self, schema: Schema) -> None:
         """Milvus 2.3 refuses ids of ours where it makes them; later versions take the write and make others."""

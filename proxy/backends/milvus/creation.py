@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final, assert_never
 
 from google.protobuf.json_format import MessageToDict
-from pymilvus.grpc_gen import milvus_pb2
+from pymilvus.grpc_gen import common_pb2, milvus_pb2
 
 from proxy.errors import Refused, Unsupported
 from proxy.milvus.schema import (
@@ -39,7 +39,7 @@ def create_collection(schema: Schema) -> Any:
         collection_name=split_name(schema.collection)[1],
         schema=made.SerializeToString(),
         shards_num=answer.shards_num,
-        consistency_level=answer.consistency_level,
+        consistency_level=common_pb2.Bounded if always_readable(schema) else answer.consistency_level,
         properties=answer.properties,
         num_partitions=answer.num_partitions if schema.partition_key else 0,
     )

@@ -104,9 +104,9 @@ def _compare_integer(text: str, op: Op, value: int | float) -> Expr:
             return ALWAYS
         return Expr(f"{text} < {high + 1}") if high >= INT64_MIN else NEVER
     low = math.ceil(value) if op is Op.GE else math.floor(value) + 1
-    if low <= INT64_MIN:
-        return ALWAYS
-    return Expr(f"{text} >= {low}") if low <= INT64_MAX else NEVER
+    if low <= INT64_MIN or low > INT64_MAX:
+        return ALWAYS if low <= INT64_MIN else NEVER
+    return Expr(f"{text} > {low - 1}" if op is Op.GT and low - 1 > INT64_MIN else f"{text} >= {low}")
 
 
 def _holds_number(kind: FieldType, value: int | float) -> bool:

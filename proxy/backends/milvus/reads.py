@@ -17,7 +17,7 @@ from proxy.backends.milvus.naming import local_name, partition_name
 from proxy.milvus.columns import dense_bytes, sparse_bytes
 from proxy.milvus.schema import DENSE_TYPES, META, METRIC_NAMES, key_values
 from proxy.model.filter import Op
-from proxy.model.operation import Consistency, Search
+from proxy.model.operation import Search
 from proxy.model.point import PointId, Sparse, Vector
 from proxy.model.schema import DType, Metric, Schema, VectorField, VectorKind
 
@@ -41,12 +41,15 @@ _COMPONENT_BITS: Final = {DType.BINARY: 1, DType.INT8: 8, DType.UINT8: 8, DType.
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What all requests of one read share. `expr` is Milvus's text of the filter, `output` the columns to send."""
+    """What all requests of one read share. `expr` is Milvus's text of the filter, `output` the columns to send.
+
+    `since`: a timestamp of Milvus's up to which writes must be seen, 0: all writes until now, None: as the collection says.
+    """
 
     schema: Schema
     expr: str
     output: tuple[str, ...]
-    consistency: Consistency
+    since: int | None
 
 
 def query(plan: Plan, partition: str | None, limit: int | None = None) -> Any:
@@ -91,7 +94,7 @@ def rows_in_reply(plan: Plan) -> int:
 
 
 def behind(plan: Plan, last: PointId | None) -> Plan:
-    """The same, with keys above `last` only."""
+    """The same, with keys above `last` only, in the form that pymilvus's iterators write: servers may look for it."""
     if last is None:
         return plan
     bound = compare(plan.schema.id_name, id_type(plan.schema), Op.GT, last)
@@ -133,11 +136,12 @@ def _placeholders(field: VectorField, vectors: Sequence[Vector]) -> bytes:
 def _placed(request: Any, plan: Plan, partition: str | None) -> Any:
     request.collection_name = local_name(plan.schema)
     request.partition_names.extend(filter(None, [partition_name(plan.schema, partition)]))
-    if plan.consistency is Consistency.LATEST:
-        request.consistency_level = common_pb2.Strong
-    else:
+    if plan.since is None:
         request.use_default_consistency = True
         request.guarantee_timestamp = 1  # no write of ours must be waited for
+    else:
+        request.consistency_level = common_pb2.Customized if plan.since else common_pb2.Strong
+        request.guarantee_timestamp = plan.since
     return request
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Final, Self
+from typing import Any, Final
 
 from pymilvus.grpc_gen import milvus_pb2
 
@@ -17,12 +17,28 @@ from proxy.errors import Reason, Refused
 from proxy.milvus.schema import split_name
 from proxy.model.evaluate import matches
 from proxy.model.filter import Filter
-from proxy.model.operation import Consistency
 from proxy.model.point import Key, Point, PointId
 from proxy.model.schema import IdKind, Schema
 
 PAGE_OF_CANDIDATES: Final = 1_000
 """Rows asked for at once where the expression may match too many."""
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """A collection as of a moment (`reads.Plan.since`), so that a read of many requests waits for it only once."""
+
+    calls: Calls
+    schema: Schema
+    since: int | None
+
+    def rows(self, condition: Filter, fields: tuple[str, ...] | None, vector_names: tuple[str, ...] | None) -> Rows:
+        """Raises Unsupported."""
+        expr = expression(condition, self.schema)
+        needed = fields if expr.exact or fields is None else tuple({*fields, *fields_of(condition)})
+        output = reads.output_fields(self.schema, needed, vector_names)
+        plan = reads.Plan(self.schema, expr.text, output, self.since)
+        return Rows(self.calls, plan, condition, expr.exact, fields)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,22 +54,6 @@ class Rows:
     @property
     def schema(self) -> Schema:
         return self.plan.schema
-
-    @classmethod
-    def of(
-        cls,
-        calls: Calls,
-        schema: Schema,
-        condition: Filter,
-        fields: tuple[str, ...] | None,
-        vector_names: tuple[str, ...] | None,
-        consistency: Consistency,
-    ) -> Self:
-        """Raises Unsupported."""
-        expr = expression(condition, schema)
-        needed = fields if expr.exact or fields is None else tuple({*fields, *fields_of(condition)})
-        output = reads.output_fields(schema, needed, vector_names)
-        return cls(calls, reads.Plan(schema, expr.text, output, consistency), condition, expr.exact, fields)
 
     async def by_ids(self, partition: str | None, ids: Sequence[PointId]) -> list[Point]:
         """Absent ones are left out; the filter does not count.

@@ -66,7 +66,7 @@ D = '$meta["d"]'
         (Equals(("null",), 1), "(null is not null) and (null == 1)"),
         (OneOf(("i",), (1, "x", 2.0)), "i in [1, 2]"),
         (OneOf(("s",), ()), "pk in []"),
-        (Range(("i",), Op.GT, 2.5), "i >= 3"),
+        (Range(("i",), Op.GT, 2.5), "i > 2"),
         (Range(("i",), Op.LT, 2.5), "i < 3"),
         (Range(("i",), Op.LE, 1e300), ""),
         (Range(("i",), Op.GE, 1e300), "pk in []"),

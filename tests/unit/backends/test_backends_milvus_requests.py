@@ -16,7 +16,7 @@ from proxy.backends.milvus.rows import partitions_of
 from proxy.errors import Refused, Unsupported
 from proxy.milvus.schema import pairs
 from proxy.model.feature import Feature
-from proxy.model.operation import Consistency, Search
+from proxy.model.operation import Search
 from proxy.model.point import Key, Point
 from proxy.model.schema import Field, FieldType, IdKind, Metric, Schema, VectorField, VectorKind
 
@@ -32,8 +32,8 @@ def point(identity: int, partition: str | None = None, **payload: Any) -> Point:
     return Point(Key("db/c", partition, identity), {"v": np.zeros(2, "f4")}, {"s": "", **payload})
 
 
-def plan(schema: Schema = SCHEMA, expr: str = "", consistency: Consistency = Consistency.LATEST) -> reads.Plan:
-    return reads.Plan(schema, expr, ("id", "v"), consistency)
+def plan(schema: Schema = SCHEMA, expr: str = "", since: int | None = 7) -> reads.Plan:
+    return reads.Plan(schema, expr, ("id", "v"), since)
 
 
 def test_every_feature_is_answered() -> None:
@@ -100,17 +100,17 @@ def test_the_largest_id_is_refused() -> None:
         list(writes.upserts(SCHEMA, [point(2**63 - 1)]))
 
 
-def test_the_latest_state_is_read_strongly_and_the_clients_as_the_collection_says() -> None:
-    latest = reads.query(plan(), "p", 5)
-    client = reads.query(plan(consistency=Consistency.CLIENT), "p", 5)
+def test_a_read_sees_what_was_written_before_its_moment() -> None:
+    timed, strong, client = (reads.query(plan(since=since), "p", 5) for since in (7, 0, None))
 
-    assert (latest.consistency_level, latest.use_default_consistency, list(latest.partition_names)) == (0, False, ["p"])
+    assert (timed.consistency_level, timed.guarantee_timestamp, list(timed.partition_names)) == (4, 7, ["p"])
+    assert (strong.consistency_level, strong.guarantee_timestamp, strong.use_default_consistency) == (0, 0, False)
     assert client.use_default_consistency
 
 
 def test_a_page_continues_behind_the_last_key() -> None:
-    assert reads.behind(plan(), 7).expr == "id >= 8"
-    assert reads.behind(plan(expr="a == 1"), 7).expr == "(a == 1) and (id >= 8)"
+    assert reads.behind(plan(), 7).expr == "id > 7"
+    assert reads.behind(plan(expr="a == 1"), 7).expr == "(a == 1) and id > 7"
     assert reads.behind(plan(), 2**63 - 1).expr == "id in []"
     assert reads.behind(plan(replace(SCHEMA, id_kind=IdKind.STRING)), 'a"').expr == 'id > "a\\""'
 
