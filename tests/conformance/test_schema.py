@@ -9,7 +9,7 @@ import pytest
 from conformance.agree import assert_same_hits, assert_same_state
 from conformance.world import World
 
-from proxy.errors import AlreadyExists, NotFound
+from proxy.errors import AlreadyExists, NotFound, Refused
 from proxy.model.feature import Feature
 from proxy.model.operation import (
     Count,
@@ -136,6 +136,14 @@ async def test_an_index_names_the_metric(world: World, metric: Metric) -> None:
     await world.put(points(name))
 
     await assert_same_hits(world, Search(name, "v", (points("")[0].vectors["v"],), 3, exact=True))
+
+
+async def test_a_vector_without_a_metric_cannot_be_searched(world: World) -> None:
+    name = "schema_no_metric"
+    await world.apply(CreateCollection(schema(name, metric=None)))
+
+    with pytest.raises(Refused):
+        await world.side.search(Search(name, "v", (points("")[0].vectors["v"],), 3))
 
 
 @pytest.mark.needs(Feature.PAYLOAD_INDEXES)

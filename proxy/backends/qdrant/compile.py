@@ -11,11 +11,11 @@ from proxy.backends.qdrant.filter import compile_filter
 from proxy.backends.qdrant.ids import is_own_kind, mapped_id, point_id
 from proxy.backends.qdrant.names import EXACT, ID, PARTITION, addressable, collection_name, field_name, json_path
 from proxy.backends.qdrant.payload import compile_payload, fill
-from proxy.backends.qdrant.vectors import Compiled, compile_query, compile_vectors, fill_vector
+from proxy.backends.qdrant.vectors import Compiled, compile_query, compile_vectors, declared, fill_vector
 from proxy.errors import Refused
 from proxy.model.operation import Consistency, Count, Fetch, Scan, Search
 from proxy.model.point import Key, Point, Vector
-from proxy.model.schema import Schema
+from proxy.model.schema import Schema, VectorKind
 
 # With replicas, the order of two writes to one point is only certain through its leader.
 _ORDERING: Final = grpc.WriteOrdering(type=grpc.WriteOrderingType.Strong)
@@ -78,7 +78,10 @@ def count(wanted: Count, schema: Schema, consistency: Consistency) -> grpc.Count
 
 
 def query_batch(search: Search, schema: Schema, consistency: Consistency) -> grpc.QueryBatchPoints:
-    """Without `search.far`, which Qdrant does not have. It compares at float32."""
+    """Without `search.far`, which Qdrant does not have. It compares at float32. Raises Refused where no metric is known."""
+    field = declared(schema, search.using)
+    if field.metric is None and field.kind is not VectorKind.SPARSE:
+        raise Refused(f"vector {search.using!r} of collection {schema.collection} has no metric: create an index first")
     return grpc.QueryBatchPoints(
         collection_name=collection_name(schema.collection),
         query_points=[_query(search, vector, schema) for vector in search.vectors],

@@ -11,9 +11,10 @@ from qdrant_client import grpc
 from proxy.backends.qdrant.ids import parse_key
 from proxy.backends.qdrant.payload import parse_payload, read
 from proxy.backends.qdrant.vectors import declared, parse_vectors
+from proxy.model.distance import within
 from proxy.model.operation import Hit, Search
 from proxy.model.point import Point
-from proxy.model.schema import Schema
+from proxy.model.schema import Metric, Schema
 
 
 def parse_points(
@@ -30,10 +31,10 @@ def parse_hits(found: Iterable[grpc.ScoredPoint], search: Search, schema: Schema
 
 def beyond(search: Search, schema: Schema, hits: Iterable[Hit]) -> tuple[Hit, ...]:
     """Those not nearer than `search.far`, at the precision of Qdrant's scores."""
-    metric = declared(schema, search.using).metric
-    sign = -1 if metric is not None and metric.larger_is_nearer else 1
-    nearest = -np.inf if search.far is None else sign * float(np.float32(search.far))
-    return tuple(hit for hit in hits if sign * hit.value >= nearest)
+    metric = declared(schema, search.using).metric or Metric.DOT  # of a sparse vector, which has no other
+    far = None if search.far is None else float(np.float32(search.far))
+    asked = within(metric, None, far)
+    return tuple(hit for hit in hits if asked(hit.value))
 
 
 def _point(found: Any, fields: tuple[str, ...] | None, vector_names: tuple[str, ...] | None, schema: Schema) -> Point:
