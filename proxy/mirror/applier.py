@@ -61,6 +61,11 @@ class Applier:
         return self._error or self._changes.error
 
     @property
+    def lingering(self) -> int:
+        """Writes whose outcome nobody knows, and which may still land on the primary."""
+        return len(self._lingering)
+
+    @property
     def paused(self) -> bool:
         return self._paused
 
@@ -145,13 +150,13 @@ class Applier:
         plan = Plan()
         batch = self._gather(name, lane, plan)
         self._dirty.mark(plan.marks)
-        self._dirty.claim(plan.state)
+        claim = self._dirty.claim(plan.state)
         try:
             for collection, why in plan.owed.items():
                 await self._owing.mark(collection, why)
             await self._deliver(plan)
         finally:
-            self._dirty.unclaim(plan.state)
+            self._dirty.unclaim(claim)
         removal = self._finish(batch)
         # Only then the next batch: after a crash nothing but the first entries of a lane can have been on their way.
         await self._parts.journal.written(removal)

@@ -17,9 +17,10 @@ import heapq
 import itertools
 from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Collection, Iterable, Mapping
+from collections.abc import Set as AbstractSet
 from contextlib import asynccontextmanager
 from dataclasses import replace
-from typing import Final
+from typing import Final, TypeAlias
 
 from proxy.mirror.journal import Journal, Parked
 from proxy.mirror.pulse import Pulse
@@ -29,6 +30,8 @@ from proxy.ports import Clock
 DIRTY_LIMIT: Final = 200_000
 """Dirty keys of one collection; above it the applier waits, and what the primary does not let us read becomes a debt."""
 
+Claim: TypeAlias = dict[Key, str | None]
+
 
 class DirtyKeys:
     def __init__(self, journal: Journal, clock: Clock) -> None:
@@ -37,10 +40,12 @@ class DirtyKeys:
         self._waiting: defaultdict[str, dict[Key, str]] = defaultdict(dict)
         self._taken: dict[Key, str | None] = {}
         """Why it is to be settled once more; None where it is not."""
-        self._claimed: dict[Key, str | None] = {}
+        self._claims: list[dict[Key, str | None]] = []
         self._later: dict[Key, tuple[float, str]] = {}
         self._due: list[tuple[float, int, Key]] = []
         self._order = itertools.count()
+        self._since: dict[Key, float] = {}
+        """When a dirty key became so, by the clock's monotonic scale; the oldest first."""
         self._parked = {parked.key: parked for parked in journal.found.parked}
         self._quiet: Counter[str] = Counter()
         self.changed = Pulse()
@@ -49,7 +54,7 @@ class DirtyKeys:
         """What the last process left. It may have sent any of these keys just before it ended: all are looked at again."""
         found = self._journal.found
         for key, why in found.dirty.items():
-            self._waiting[key.collection][key] = why
+            self._wait(key, why)
         self.mark_later({**found.rechecks, **found.dirty}, linger)
 
     # ---- marking ----
@@ -57,13 +62,16 @@ class DirtyKeys:
     def mark(self, marks: Mapping[Key, str]) -> None:
         self._journal.mark(marks)
         for key, why in marks.items():
-            if key in self._taken:
-                self._taken[key] = why
-            elif key in self._claimed:
-                self._claimed[key] = why
+            owner = self._owner(key)
+            if owner is None:
+                self._wait(key, why)
             else:
-                self._waiting[key.collection][key] = why
+                owner[key] = why
         self.changed.ring()
+
+    def _wait(self, key: Key, why: str) -> None:
+        self._waiting[key.collection][key] = why
+        self._since.setdefault(key, self._clock.monotonic())
 
     def mark_later(self, marks: Mapping[Key, str], after: float) -> None:
         """`after` in seconds. A key that has a time already gets the later one."""
@@ -105,10 +113,6 @@ class DirtyKeys:
             del self._waiting[collection]
         return keys
 
-    def again(self, key: Key) -> bool:
-        """Whether a taken key was marked meanwhile."""
-        return self._taken[key] is not None
-
     def settled(self, keys: Collection[Key]) -> None:
         """Taken keys: clean now, unless they were marked meanwhile."""
         clean = [key for key in keys if self._taken[key] is None]
@@ -117,14 +121,21 @@ class DirtyKeys:
         self._unpark(clean)
 
     def untake(self, keys: Iterable[Key], why: str) -> None:
-        """Taken keys wait again."""
+        """Taken keys wait again: they could not be settled."""
         for key in keys:
-            self._waiting[key.collection][key] = self._taken.pop(key) or why
+            self._wait(key, self._taken.pop(key) or why)
         self.changed.ring()
+
+    def overtaken(self, keys: Collection[Key]) -> None:
+        """Taken keys wait again: they were written while they were settled."""
+        for key in keys:
+            self._taken[key] = self._taken[key] or "it changed while it was settled"
+        self._release(self._taken, keys)
 
     def park(self, key: Key, reason: str) -> None:
         """A taken or claimed key; one that was marked meanwhile waits again instead."""
-        owner = self._taken if key in self._taken else self._claimed
+        owner = self._owner(key)
+        assert owner is not None
         if owner[key] is None:
             self._parked[key] = self._journal.park(key, reason, self._clock.now())
         self._release(owner, [key])
@@ -156,25 +167,36 @@ class DirtyKeys:
 
     def forget(self, collection: str) -> None:
         """Its waiting keys: it is gone, or a debt now."""
-        self._journal.unmark(self._waiting.pop(collection, {}))
+        waiting = self._waiting.pop(collection, {})
+        self._journal.unmark(waiting)
+        for key in waiting:
+            del self._since[key]
         gone = [key for key in self._parked if key.collection == collection]
         self._unpark(gone)
         self.changed.ring()
 
     # ---- the applier's direct writes ----
 
-    def claim(self, keys: Iterable[Key]) -> None:
-        """None of them may be dirty or parked."""
-        self._claimed.update(dict.fromkeys(keys))
+    def claim(self, keys: Iterable[Key]) -> Claim:
+        """None of them may be dirty or parked. To be given back."""
+        claim: Claim = dict.fromkeys(keys)
+        self._claims.append(claim)
+        return claim
 
-    def unclaim(self, keys: Iterable[Key]) -> None:
-        self._release(self._claimed, [key for key in keys if key in self._claimed])
+    def unclaim(self, claim: Claim) -> None:
+        self._claims = [other for other in self._claims if other is not claim]
+        marked = [key for key, why in claim.items() if why is not None]
+        self._release(claim, marked)
+
+    def _owner(self, key: Key) -> dict[Key, str | None] | None:
+        """Who works on it now."""
+        return next((owner for owner in (self._taken, *self._claims) if key in owner), None)
 
     def _release(self, owner: dict[Key, str | None], keys: Iterable[Key]) -> None:
         for key in keys:
-            why = owner.pop(key)
-            if why is not None:
-                self._waiting[key.collection][key] = why
+            self._since.pop(key, None)
+            if (why := owner.pop(key)) is not None:
+                self._wait(key, why)
         self.changed.ring()
 
     # ---- parked ----
@@ -196,9 +218,11 @@ class DirtyKeys:
 
     # ---- questions ----
 
-    def unsettled(self, key: Key) -> bool:
-        """It must not be written directly."""
-        return key in self._parked or self.at_work(key)
+    def unsettled(self, keys: AbstractSet[Key]) -> set[Key]:
+        """Those that must not be written directly."""
+        if not self._parked and not self._taken and not self._waiting:
+            return set()
+        return {key for key in keys if key in self._parked or self.at_work(key)}
 
     def dirty(self, key: Key) -> bool:
         """Parked keys aside."""
@@ -215,6 +239,15 @@ class DirtyKeys:
 
     def full(self, collection: str) -> bool:
         return len(self._waiting.get(collection, ())) >= DIRTY_LIMIT
+
+    def oldest_seconds(self) -> float:
+        """For how long the first of those to be settled as soon as possible waits for it."""
+        first = next(iter(self._since.values()), None)
+        return 0.0 if first is None else self._clock.monotonic() - first
+
+    def lingering(self) -> int:
+        """Those that something sent may still change."""
+        return len(self._later)
 
     def count(self) -> int:
         """Parked keys aside."""

@@ -43,12 +43,18 @@ class Listing:
 
 @dataclass(frozen=True, slots=True)
 class MirrorStatus:
-    """`bytes` of bodies in the journal; `last_error`: what holds the mirror up now, "" where nothing does."""
+    """`bytes` of bodies in the journal; `last_error`: what holds the mirror up now, "" where nothing does.
+
+    `oldest_seconds`: age of the oldest write that the secondary lacks; `dirty_seconds`: for how long a dirty key waits to be
+    settled. `lingering`: writes and keys that are looked at again when nothing that was given up can land any more.
+    """
 
     entries: int
     bytes: int
     oldest_seconds: float
     dirty_keys: int
+    dirty_seconds: float
+    lingering: int
     parked: int
     promise: str
     last_error: str
@@ -282,6 +288,8 @@ class Mirror:
             bytes=self._journal.bytes,
             oldest_seconds=self._oldest_seconds(),
             dirty_keys=self._dirty.count(),
+            dirty_seconds=self._dirty.oldest_seconds(),
+            lingering=self._applier.lingering + self._dirty.lingering(),
             parked=len(self._dirty.parked()),
             promise=_PROMISES[config.fsync].format(interval=config.fsync_interval),
             last_error=next((str(error) for error in errors if error is not None), ""),

@@ -82,15 +82,12 @@ class Planner:
         if states is None or entry.outcome is not Outcome.ACCEPTED or rivals is None:
             plan.mark(scope_of(write).keys or (), _why_not_direct(entry, rivals))
             return
-        scope = scope_of(write)
+        scope = self._reader.scope(entry)
         shared = self._window.shared(scope, rivals)
-        for key, point in states.items():
-            if shared is None or key in shared:
-                plan.mark([key], "another write was under way together with this one")
-            elif key in plan.marks or self._dirty.unsettled(key):
-                plan.mark([key], plan.marks.get(key, "written while it was dirty"))
-            else:
-                plan.state[key] = point
+        plan.mark(shared, "another write was under way together with this one")
+        unsettled = self._dirty.unsettled(scope.keys or frozenset()) | plan.marks.keys() & states.keys()
+        plan.mark(unsettled - shared, "written while it was dirty")
+        plan.state.update({key: states[key] for key in states.keys() - plan.marks.keys()} if plan.marks else states)
 
     def _expand(self, plan: Plan, entry: Entry, write: RemoveWhere, rivals: list[Entry] | None) -> None:
         entry.by_filter = True

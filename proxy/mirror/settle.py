@@ -110,7 +110,7 @@ class Settler:
         for key in same & refused.keys():
             self._dirty.park(key, refused[key])
         self._dirty.settled(same - refused.keys())
-        self._dirty.untake([key for key in keys if key not in same], "it changed while it was settled")
+        self._dirty.overtaken([key for key in keys if key not in same])
 
     async def _read(self, collection: str, keys: list[Key]) -> dict[Key, Point] | None:
         """None: there is nothing to settle any more."""

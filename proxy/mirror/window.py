@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import Final
 
@@ -98,9 +99,10 @@ class Window:
     def rivals(self, entry: Entry) -> list[Entry] | None:
         """The writes that overlap it and ended before it; None where that cannot be told."""
         found = [other for other in self.open.values() if other.outcome is not None and other.ended < entry.ended]
-        for place in range(entry.ended - 1, 0, -1):
+        for place in range(entry.ended - 1, -1, -1):
             other = self._ended.get(place)
             if other is None:
+                # Forgotten, or of a process before this one.
                 return None if entry.floor <= self._forgotten else found
             if other.horizon is not None and other.horizon < entry.floor:
                 break
@@ -108,8 +110,8 @@ class Window:
                 found.append(other)
         return found
 
-    def shared(self, scope: Scope, rivals: list[Entry]) -> frozenset[Key] | None:
-        """The keys of `scope` that one of the rivals may touch too; None: any of them."""
+    def shared(self, scope: Scope, rivals: list[Entry]) -> AbstractSet[Key]:
+        """The keys of `scope` that one of the rivals may touch too."""
         assert scope.keys is not None
         shared: set[Key] = set()
         for rival in rivals:
@@ -117,9 +119,9 @@ class Window:
             if other.collection not in (None, scope.collection):
                 continue
             if other.keys is None or rival.by_filter:
-                return None
+                return scope.keys
             shared |= scope.keys & other.keys
-        return frozenset(shared)
+        return shared
 
     # ---- what was touched ----
 

@@ -125,6 +125,7 @@ class World:
     debts: PlainDebts = field(default_factory=PlainDebts)
     value: float = 1000.0
     ids: int = 100
+    repeats_page: bool = False
 
     async def build(self) -> None:
         self.source, self.target = Side(self.catalog), Side(self.catalog)
@@ -154,6 +155,7 @@ class World:
         for task in dying:
             task.cancel()
         self.start()
+        self.repeats_page = True
         await asyncio.gather(*dying, return_exceptions=True)
 
     async def within(self, work: Coroutine[Any, Any, Any]) -> None:
@@ -256,6 +258,10 @@ class World:
         points = [found for found in page.points if found.key not in skip]
         if points:
             await self.put_page(points, since)
+        if self.repeats_page:
+            # The process that died may have sent this page too.
+            self.mirror.mark_dirty([found.key for found in page.points], "repeated", after=LINGER)
+        self.repeats_page = False
         after[:] = [] if page.end else [page.points[-1].key]
 
     async def put_page(self, points: list[Point], since: int) -> None:

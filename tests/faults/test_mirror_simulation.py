@@ -18,11 +18,13 @@ from proxy.mirror.settle import Settler
 from proxy.mirror.window import Window
 
 SEEDS = int(os.environ.get("VECFERRY_SEEDS", "100"))
+ONCE_WRONG = (1217, 1504, 1953)
+"""Seeds that found a fault."""
 UNTIL_NOTICED = 600
 
 
 def test_both_sides_are_equal_in_the_end_whatever_happens() -> None:
-    verdicts: dict[int, Verdict] = {seed: run(trial(seed)) for seed in range(SEEDS)}
+    verdicts: dict[int, Verdict] = {seed: run(trial(seed)) for seed in (*range(SEEDS), *ONCE_WRONG)}
     assert {seed: verdict for seed, verdict in verdicts.items() if not verdict.good} == {}
     assert sum(not verdict.owed for verdict in verdicts.values()) > SEEDS / 2
 
@@ -66,7 +68,7 @@ def test_a_settle_that_neither_looks_twice_nor_owns_its_keys_is_noticed(monkeypa
     """Each of the two covers for the other while there is one sidecar."""
     close = Settler._close
     monkeypatch.setattr(Settler, "_close", lambda self, name, before, after, *rest: close(self, name, before, before, *rest))
-    monkeypatch.setattr(DirtyKeys, "unsettled", lambda self, key: False)
+    monkeypatch.setattr(DirtyKeys, "unsettled", lambda self, keys: set())
     assert _is_noticed()
 
 

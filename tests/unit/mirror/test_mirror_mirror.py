@@ -282,6 +282,17 @@ async def test_what_waits_at_a_stop_is_applied_after_it(stage: Stage) -> None:
     assert stage.target.values() == stage.source.values() == {1: 3.0, 2: 2.0, 5: 5.0}
 
 
+async def test_what_was_beside_a_delete_by_filter_before_a_restart_cannot_be_told(stage: Stage) -> None:
+    since = stage.mirror.position
+    await stage.write(put("c", (1, 3.0)))
+    await stage.quiet()
+    ticket = stage.begin(request("remove_where", "c", group=0), Listing((), since))
+    await stage.mirror._journal.written(ticket.entry.step)
+    await stage.restart()
+    await stage.quiet()
+    assert "cannot be told" in stage.debts.owed["c"]
+
+
 async def test_a_long_backlog_is_read_back_in_order(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("proxy.mirror.backlog.HELD_ENTRIES", 3)
     monkeypatch.setattr("proxy.mirror.journal.PAGE_ENTRIES", 4)
