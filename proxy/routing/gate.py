@@ -45,7 +45,7 @@ class CollectionFacts:
 
 @dataclass(frozen=True, slots=True)
 class GateFacts:
-    """`oldest_seconds`: age of the oldest write that the secondary lacks. `collections`: those in the migration.
+    """`oldest_seconds`, `dirty_keys`, `dirty_seconds`, `lingering`: see MirrorStatus. `collections`: those in the migration.
 
     `excluded`: those left out. `elsewhere`: figures of calls that named no known collection.
     """
@@ -53,6 +53,8 @@ class GateFacts:
     entries: int
     oldest_seconds: float
     dirty_keys: int
+    dirty_seconds: float
+    lingering: int
     parked: int
     collections: tuple[CollectionFacts, ...]
     excluded: tuple[str, ...]
@@ -80,8 +82,12 @@ def _journal(facts: GateFacts, config: GatesConfig) -> Gate:
     return Gate("journal", ok, f"{facts.oldest_seconds:.1f} s behind with {facts.entries} entries; {limit}")
 
 
-def _dirty_keys(facts: GateFacts, _: GatesConfig) -> Gate:
-    return Gate("dirty_keys", facts.dirty_keys == 0, f"{facts.dirty_keys} keys not yet settled; must be 0")
+def _dirty_keys(facts: GateFacts, config: GatesConfig) -> Gate:
+    """Live writes by filter make dirty keys all the time; what is settled soon is waited for in the hold."""
+    if facts.lingering:
+        return Gate("dirty_keys", False, f"{facts.lingering} writes or keys are looked at again after mirror.linger; must be 0")
+    why = f"{facts.dirty_keys} keys not yet settled, for {facts.dirty_seconds:.1f} s; at most {config.journal_lag:g} s"
+    return Gate("dirty_keys", facts.dirty_seconds <= config.journal_lag, why)
 
 
 def _parked(facts: GateFacts, _: GatesConfig) -> Gate:

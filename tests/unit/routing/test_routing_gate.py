@@ -23,7 +23,9 @@ def found(recalls: dict[int, int], *, seconds: float = 0.01, failures: int = 0, 
 
 
 GOOD = CollectionFacts("books", verified=True, debt="", divergences=0, figures=found({1000: 500}))
-CLEAN = GateFacts(entries=0, oldest_seconds=0.0, dirty_keys=0, parked=0, collections=(GOOD,), excluded=())
+CLEAN = GateFacts(
+    entries=0, oldest_seconds=0.0, dirty_keys=0, dirty_seconds=0.0, lingering=0, parked=0, collections=(GOOD,), excluded=()
+)
 
 
 def verdicts(facts: GateFacts, config: GatesConfig = CONFIG) -> dict[str, bool | None]:
@@ -44,7 +46,8 @@ def test_everything_is_open_when_all_is_well() -> None:
     [
         (replace(CLEAN, oldest_seconds=6.0), "journal"),
         (replace(CLEAN, entries=10_001), "journal"),
-        (replace(CLEAN, dirty_keys=1), "dirty_keys"),
+        (replace(CLEAN, dirty_keys=1, dirty_seconds=6.0), "dirty_keys"),
+        (replace(CLEAN, dirty_keys=1, lingering=1), "dirty_keys"),
         (replace(CLEAN, parked=1), "parked"),
         (replace(CLEAN, excluded=("films",)), "excluded"),
         (replace(CLEAN, elsewhere=found({}, unanswerable=Counter({"CreateDatabase": 1}))), "unanswerable"),
@@ -66,6 +69,10 @@ def test_one_thing_amiss_closes_its_gate_and_no_other(facts: GateFacts, name: st
 def test_recall_passes_fails_or_asks_for_more() -> None:
     for recalls, ok in (({1000: 500}, True), ({900: 500}, False), ({1000: 60}, None), ({950: 500}, None)):
         assert verdicts(with_figures(found(recalls)))["recall:books"] is ok
+
+
+def test_keys_that_live_writes_make_dirty_and_that_are_settled_soon_forbid_nothing() -> None:
+    assert verdicts(replace(CLEAN, dirty_keys=200, dirty_seconds=0.5))["dirty_keys"] is True
 
 
 def test_a_tail_of_bad_queries_closes_although_the_mean_is_high() -> None:
