@@ -1,0 +1,43 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from pymilvus import MilvusClient
+
+from tests.migration.world import World
+from tests.servers.qdrant import QdrantServer
+
+if TYPE_CHECKING:
+    from servers.milvus import MilvusServer
+
+
+@pytest.fixture
+def source(milvus: MilvusServer) -> Iterator[MilvusClient]:
+    """The real Milvus, empty: a sidecar moves whatever it finds."""
+    client = MilvusClient(uri=milvus.url)
+    _clear(client)
+    yield client
+    _clear(client)
+    client.close()
+
+
+@pytest.fixture
+def target(tmp_path: Path) -> Iterator[QdrantServer]:
+    with QdrantServer(tmp_path / "qdrant") as server:
+        yield server
+
+
+@pytest.fixture
+def world(milvus: MilvusServer, source: MilvusClient, target: QdrantServer, tmp_path: Path) -> Iterator[World]:
+    with World(milvus.url, source, target, tmp_path / "sidecar") as made:
+        yield made
+
+
+def _clear(client: MilvusClient) -> None:
+    for collection in client.list_collections():
+        for alias in client.list_aliases(collection)["aliases"]:
+            client.drop_alias(alias)
+        client.drop_collection(collection)
