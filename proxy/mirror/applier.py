@@ -35,6 +35,9 @@ HANDED_LIMIT: Final = 1000
 BATCH_ENTRIES: Final = 500
 """Entries in one batch, however few points they hold."""
 
+INLINE_BYTES: Final = 2**20
+"""A larger body is decoded in a thread: in the loop it would hold up every client."""
+
 
 class Applier:
     def __init__(self, parts: Parts, reader: Reader, window: Window, backlog: Backlog, dirty: DirtyKeys) -> None:
@@ -148,7 +151,10 @@ class Applier:
 
     async def _apply_batch(self, name: str, lane: deque[Entry]) -> int:
         plan = Plan()
-        batch = self._gather(name, lane, plan)
+        batch = await self._gather(lane)
+        # No await from here until what the plan says is marked or claimed.
+        for entry, write in batch:
+            self._plan(name, plan, entry, write)
         self._dirty.mark(plan.marks)
         claim = self._dirty.claim(plan.state)
         try:
@@ -157,22 +163,28 @@ class Applier:
             await self._deliver(plan)
         finally:
             self._dirty.unclaim(claim)
-        removal = self._finish(batch)
+        removal = self._finish([entry for entry, _ in batch])
         # Only then the next batch: after a crash nothing but the first entries of a lane can have been on their way.
         await self._parts.journal.written(removal)
         return len(batch)
 
-    def _gather(self, name: str, lane: deque[Entry], plan: Plan) -> list[Entry]:
-        """Takes what fits into one batch. Whatever it adds to the plan must be marked or claimed before the next await."""
-        batch: list[Entry] = []
+    async def _gather(self, lane: deque[Entry]) -> list[tuple[Entry, DataWrite]]:
+        """Takes and decodes what fits into one batch; clients are served between two entries."""
+        batch: list[tuple[Entry, DataWrite]] = []
         points = 0
         while lane and points < self._parts.config.batch_points and len(batch) < BATCH_ENTRIES:
-            entry = lane[0]
-            if entry.route.kind is Kind.SCHEMA:
+            if lane[0].route.kind is Kind.SCHEMA:
                 break
-            batch.append(lane.popleft())
-            points += self._plan(name, plan, entry, self._data_write(entry))
+            entry = lane.popleft()
+            batch.append((entry, await self._decoded(entry)))
+            points += len(self._reader.scope(entry).keys or ())
         return batch
+
+    async def _decoded(self, entry: Entry) -> DataWrite:
+        if entry.size > INLINE_BYTES:
+            return await asyncio.to_thread(self._data_write, entry)
+        await asyncio.sleep(0)
+        return self._data_write(entry)
 
     def _data_write(self, entry: Entry) -> DataWrite:
         try:
@@ -183,17 +195,15 @@ class Applier:
             return write
         return Opaque(self._reader.collection(entry), f"{entry.route.name} is routed as a write and changes the schema")
 
-    def _plan(self, name: str, plan: Plan, entry: Entry, write: DataWrite) -> int:
-        """How many keys it has."""
+    def _plan(self, name: str, plan: Plan, entry: Entry, write: DataWrite) -> None:
         if write.collection in self._parts.catalog.excluded():
-            return 0
+            return
         self._planner.add(plan, entry, write)
         keys = self._reader.scope(entry).keys or frozenset()
         if write.collection != name:
             # Named in a way that we could not resolve when it came: its own lane may be ahead of it or behind.
             plan.mark(keys, "named by an alias that was not known")
         self._recheck_after_crash(name, entry, keys)
-        return len(keys)
 
     def _recheck_after_crash(self, name: str, entry: Entry, keys: frozenset[Key]) -> None:
         """The process before this one may have sent the first batch of each lane just before it ended; it may still land."""
