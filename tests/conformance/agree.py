@@ -6,7 +6,7 @@ import pytest
 from conformance.world import World
 
 from proxy.compare.points import difference
-from proxy.model.operation import Fetch, Hit, Hits, Scan, Search
+from proxy.model.operation import Consistency, Fetch, Hit, Hits, Scan, Search
 from proxy.model.point import Key, Point
 
 TOLERANCE = 1e-5
@@ -33,7 +33,7 @@ async def assert_same_fetch(world: World, fetch: Fetch) -> None:
 
 async def assert_same_hits(world: World, search: Search) -> Hits:
     """Returns the side's, for what else a case has to say of them."""
-    found, wanted = await world.side.search(search), await world.reference.search(search)
+    found, wanted = await world.side.search(search, Consistency.LATEST), await world.reference.search(search)
     assert len(found) == len(wanted) == len(search.vectors)
     for hits, reference in zip(found, wanted, strict=True):
         assert [hit.value for hit in hits] == pytest.approx([hit.value for hit in reference], TOLERANCE, TOLERANCE)
