@@ -19,7 +19,7 @@ from proxy.backends.milvus.backend import MilvusBackend
 from proxy.backends.qdrant.backend import QdrantBackend
 from proxy.backfill.backfill import Backfill, BackfillSettings
 from proxy.clock import SystemClock
-from proxy.config import Config, Phase, SideConfig, load
+from proxy.config import Config, Phase, SideConfig
 from proxy.control import http
 from proxy.control.operator import Operator, Standing
 from proxy.control.parts import Parts
@@ -74,9 +74,11 @@ LEAVE: Final = 30.0
 """Seconds beyond relay.drain that a takeover waits for the running sidecar to let go of the state."""
 
 
-def run(path: Path, *, takeover: bool) -> None:
-    """Blocks until SIGTERM or SIGINT. Raises ConfigError and other ProxyErrors where it cannot start or go on."""
-    config = load(path)
+def run(path: Path, config: Config, *, takeover: bool) -> None:
+    """`config` is what `path` holds, whose edits are followed. Blocks until SIGTERM or SIGINT.
+
+    Raises ConfigError and other ProxyErrors where it cannot start or go on.
+    """
     logs.set_up(config.telemetry.log_level, config.telemetry.log_format)
     try:
         uvloop.run(_until_stopped(path, config, takeover))
@@ -117,8 +119,9 @@ async def _serve(path: Path, config: Config, takeover: bool, stop: StopSignal) -
         if takeover:
             ask_to_leave(config.state)
         await state.acquire(Identity.of(config.source, config.target), wait=config.relay.drain + LEAVE if takeover else 0)
-        stack.push(lambda kind, *_: state.release() if kind is None else None)
+        stack.push(lambda kind, *_: state.release() if kind is None else state.abandon())
         async with _sidecar(path, config, frontend, state, listeners, clock) as parts:
+            state.begin()
             door.open(parts.router)
             log.info("ready", extra=_told(config, parts))
             await stop.wait()

@@ -83,7 +83,11 @@ def operator(command: Callable[..., Any]) -> Callable[..., Any]:
     @click.option("--json", "json_output", is_flag=True, help="Print JSON.")
     def wrapped(url: str, token: str | None, json_output: bool, **given: Any) -> Any:
         headers = {"authorization": f"Bearer {token}"} if token else {}
-        with httpx.Client(base_url=url, headers=headers, timeout=120.0) as client:
+        try:
+            client = httpx.Client(base_url=url, headers=headers, timeout=120.0)
+        except httpx.InvalidURL as error:
+            fail(USAGE, f"--admin {url}: {error}")
+        with client:
             return command(Admin(client, json_output), **given)
 
     wrapped.__name__ = command.__name__
@@ -107,10 +111,11 @@ def main() -> None:
 )
 def run(path: Path, takeover: bool) -> None:
     """Run the sidecar."""
-    from proxy import app  # noqa: PLC0415  the SDKs load slowly, and the other commands do not need them
-
     try:
-        app.run(path, takeover=takeover)
+        config = settings.load(path)
+        from proxy import app  # noqa: PLC0415  the SDKs load slowly: not for other commands, nor to find a slip in the file
+
+        app.run(path, config, takeover=takeover)
     except ConfigError as error:
         fail(USAGE, str(error))
     except ProxyError as error:

@@ -6,6 +6,7 @@ Owns: the lock, the identity, the mark of a running process. Not: what is in the
 from __future__ import annotations
 
 import fcntl
+import itertools
 import json
 import os
 from dataclasses import asdict, dataclass
@@ -20,6 +21,7 @@ FORMAT: Final = 1
 """Of everything in the directory; grows when a later version cannot read what an earlier one wrote."""
 LOCK_POLL: Final = 0.02
 """Seconds between tries while another process still holds the lock."""
+_OURS: Final = ("migration.json", "running", "state.db*", "journal.db*")
 BOOT_ID: Final = Path("/proc/sys/kernel/random/boot_id")
 
 
@@ -39,7 +41,10 @@ class Identity:
 
 
 class StateDir:
-    """Create it, `acquire`, use it, `release`. `unclean` and `after_power_loss` are known after `acquire`."""
+    """Create it, `acquire`, `begin` when the first client is served, `release`; or `abandon` where something fails.
+
+    `unclean` and `after_power_loss` are known after `acquire`.
+    """
 
     def __init__(self, path: Path, clock: Clock) -> None:
         self.path = path
@@ -51,6 +56,7 @@ class StateDir:
         self._running = path / "running"
         self._clock = clock
         self._lock: int | None = None
+        self._fresh = False
 
     @property
     def database(self) -> Path:
@@ -75,6 +81,17 @@ class StateDir:
         """A stop in order. Everything in the directory must be closed before."""
         self._running.unlink()
         _sync(self.path)
+        self._unlock()
+
+    def begin(self) -> None:
+        """From now on the directory belongs to this migration."""
+        self._fresh = False
+
+    def abandon(self) -> None:
+        """A stop out of order. A first start that failed leaves nothing, so that its settings can be corrected."""
+        if self._fresh:
+            for path in itertools.chain.from_iterable(map(self.path.glob, _OURS)):
+                path.unlink()
         self._unlock()
 
     # ---- the lock ----
@@ -113,6 +130,7 @@ class StateDir:
 
     def _check(self, identity: Identity) -> None:
         known = self._known()
+        self._fresh = known is None
         if known is None or (known.source == identity.source and not known.target):
             _write(self._identity, json.dumps({"format": FORMAT, **asdict(identity)}))
         elif known.source != identity.source or identity.target not in ("", known.target):

@@ -140,3 +140,25 @@ async def test_a_power_loss_is_told_until_it_is_acknowledged(path):
 def test_an_identity_has_no_secret():
     side = SideConfig(product=Product.MILVUS, url="http://a:1/", token="root:pw")  # type: ignore[arg-type]
     assert Identity.of(side, None) == Identity("milvus http://a:1", "")
+
+
+async def test_a_first_start_that_failed_leaves_nothing_but_what_is_not_ours(tmp_path) -> None:
+    (tmp_path / "notes.txt").write_text("mine")
+    state = StateDir(tmp_path, SystemClock())
+    await state.acquire(Identity("milvus http://typo", ""))
+    state.database.touch()
+    state.abandon()
+    assert {path.name for path in tmp_path.iterdir()} == {"lock", "notes.txt"}
+    await StateDir(tmp_path, SystemClock()).acquire(Identity("milvus http://right", ""))
+
+
+async def test_a_migration_that_has_begun_is_kept_by_a_start_that_fails(tmp_path) -> None:
+    first = StateDir(tmp_path, SystemClock())
+    await first.acquire(Identity("milvus http://a", ""))
+    first.begin()
+    first.abandon()
+    second = StateDir(tmp_path, SystemClock())
+    await second.acquire(Identity("milvus http://a", ""))
+    assert second.unclean
+    second.abandon()
+    assert (tmp_path / "migration.json").exists()
