@@ -101,8 +101,8 @@ class Show:
             return
         journal = status["journal"]
         yield Text(
-            f"phase {status['phase']}  epoch {status['epoch']}  primary {status['primary']}  journal {journal['entries']} writes, "
-            f"{journal['oldest_seconds']:.2f} s behind, {journal['dirty_keys']} dirty keys"
+            f"phase {status['phase']}  epoch {status['epoch']}  primary {status['primary']}  "
+            f"journal {journal['entries']} writes, {journal['oldest_seconds']:.2f} s behind, {journal['dirty_keys']} dirty keys"
         )
         for task in status["tasks"]:
             if task["state"] != "idle":
