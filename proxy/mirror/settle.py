@@ -1,7 +1,9 @@
 """Settles dirty keys: read on the primary, write to the secondary, read again, until both reads agree.
 
 Owns: when a key may be called clean. Not: which keys are dirty (dirty), who marks them.
-Why it converges: ../../docs/journal.md. The primary is the only arbiter; a key that cannot be read or written now stays dirty.
+Why it converges: let V be the last state of a key that a settle wrote to the secondary. The primary was read after that write
+and showed V. Had it changed later, the write that changed it would have made the key dirty, and V would not have been the last.
+The primary is the only arbiter; a key that cannot be read or written now stays dirty.
 """
 
 from __future__ import annotations
