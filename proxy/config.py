@@ -226,7 +226,7 @@ class MirrorConfig(Group):
 
 
 class BackfillConfig(Group):
-    page: int = Field(default=1000, gt=0, le=16384)
+    page: int = Field(default=3000, gt=0, le=16384)
     """Points read at a time."""
     concurrency: int = Field(default=2, gt=0)
     """Pages in flight to the target."""
