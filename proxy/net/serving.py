@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
+from proxy.errors import Unavailable
 from proxy.net.ends import Kind, Piece
 from proxy.net.refusal import Trouble
 from proxy.ports import RelayTo, Reply, Request, Work
@@ -81,6 +82,7 @@ class Serving:
 
     def _ended(self, task: asyncio.Task[Reply | RelayTo]) -> None:
         if self._over:
+            _tell_tap(task)
             return
         pieces, granted = self._pieces, self._size
         self._release()
@@ -92,3 +94,12 @@ class Serving:
                 self._exchange.client.answer(reply)
             case RelayTo() as to:
                 self._exchange.forward(to, pieces, granted)
+
+
+def _tell_tap(task: asyncio.Task[Reply | RelayTo]) -> None:
+    """The client left in the moment between the work's decision and its relay: a tap hears of the end of every exchange."""
+    if task.cancelled() or task.exception() is not None:
+        return
+    decision = task.result()
+    if isinstance(decision, RelayTo) and decision.tap is not None:
+        decision.tap.failed(Unavailable("the client left before its request was relayed"), sent=False)
