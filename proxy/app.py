@@ -107,7 +107,7 @@ async def _until_stopped(path: Path, config: Config, takeover: bool) -> None:
 async def _serve(path: Path, config: Config, takeover: bool, stop: StopSignal) -> None:
     clock = SystemClock()
     frontend = _frontend(config, clock)
-    door = Door()
+    door = Door(frontend)
     async with AsyncExitStack() as stack:
         if provider := traces.set_up(config.telemetry):
             stack.callback(provider.shutdown)
