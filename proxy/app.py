@@ -21,6 +21,7 @@ from proxy.backfill.backfill import Backfill, BackfillSettings
 from proxy.clock import SystemClock
 from proxy.config import Config, Phase, SideConfig
 from proxy.control import http
+from proxy.control.guard import guarded
 from proxy.control.operator import Operator, Standing
 from proxy.control.parts import Parts
 from proxy.control.reload import Reload, exclude
@@ -289,14 +290,15 @@ async def _sidecar(
 async def _background(parts: Parts, standing: Standing, operator: Operator, path: Path, clock: Clock) -> AsyncIterator[None]:
     reload = Reload(path, standing, operator, parts.router, parts.catalog, parts.debts, clock)
     async with asyncio.TaskGroup() as group:
-        running = [group.create_task(reload.run(), name="reload")]
+        works = {"reload": reload.run()}
         if parts.sides.target is not None:
-            running += [
-                group.create_task(parts.mirror.run(), name="mirror"),
-                group.create_task(parts.shadow.run(), name="shadow"),
-                group.create_task(parts.tasks.run(), name="tasks"),
-                group.create_task(_prepare_later(parts, standing, clock), name="prepare"),
-            ]
+            works |= {
+                "mirror": parts.mirror.run(),
+                "shadow": parts.shadow.run(),
+                "tasks": parts.tasks.run(),
+                "prepare": _prepare_later(parts, standing, clock),
+            }
+        running = [group.create_task(guarded(name, work, standing), name=name) for name, work in works.items()]
         try:
             yield
         finally:

@@ -9,7 +9,7 @@ import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any, Final
 
 from proxy.config import Config, Phase, SideConfig
@@ -27,6 +27,7 @@ from proxy.shadow.figures import Figures
 from proxy.store.ledger import Divergence
 from proxy.store.migration import Decision
 from proxy.tasks.task import ACTIVE
+from proxy.telemetry import metrics
 
 BACK_TO: Final = Phase.SHADOW
 """The phase after a rollback: the target is still mirrored to and watched."""
@@ -54,6 +55,8 @@ class Standing:
     preparing: str = ""
     """Why the target is not prepared yet; the mirror is paused meanwhile."""
     started: bool = False
+    faults: dict[str, str] = field(default_factory=dict)
+    """Part -> the fault of ours that stopped it; clients are served on."""
 
 
 class Operator:
@@ -68,6 +71,7 @@ class Operator:
 
     def gauge(self) -> None:
         self._gauges.set(self._gates(self._next()), self._standing.config.gates)
+        metrics.FAULTS.set(len(self._standing.faults))
 
     # ---- questions ----
 
@@ -85,6 +89,7 @@ class Operator:
             "debts": parts.debts.all(),
             "config_error": self._standing.config_error,
             "preparing": self._standing.preparing,
+            "faults": self._standing.faults,
         }
 
     def _collection(self, name: str) -> dict[str, Any]:
@@ -208,9 +213,15 @@ class Operator:
                 raise AlreadyExists(f"the {self._parts.migration.primary} is the primary already")
             step(self._parts.migration.phase, phase)
             self._need_rest()
+            self._need_all_parts()
             self._check_gates(phase, decision)
             changed = await self._parts.change.run(phase, decision)
         return self._stage() | {"held_seconds": changed.held}
+
+    def _need_all_parts(self) -> None:
+        if self._standing.faults:
+            said = "; ".join(f"{part}: {fault}" for part, fault in self._standing.faults.items())
+            raise Refused(f"a part of the sidecar was stopped by a fault of ours ({said}): restart the sidecar first")
 
     def _check_gates(self, phase: Phase, decision: Decision) -> None:
         if decision.forced and not decision.why:

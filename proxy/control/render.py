@@ -69,6 +69,9 @@ def _warnings(document: Document) -> list[str]:
         "mirror": "paused" if journal["paused"] else journal["last_error"],
     }
     found = [f"{name:9} {text}" for name, text in said.items() if text]
+    found += [
+        f"{part:9} stopped by a fault of ours, restart the sidecar: {fault}" for part, fault in document["faults"].items()
+    ]
     return found + [f"unverified {name}: {why}" for name, why in document["debts"].items()]
 
 

@@ -36,6 +36,7 @@ DIRTY_KEYS: Final = Gauge("vecferry_dirty_keys", "Points not known to be equal o
 PARKED: Final = Gauge("vecferry_parked", "Points that the secondary refused for good", registry=REGISTRY)
 DIVERGENCES: Final = Gauge("vecferry_divergences", "Points found different by verify", ["collection"], registry=REGISTRY)
 UNVERIFIED: Final = Gauge("vecferry_unverified_collections", "Collections whose equality is not known", registry=REGISTRY)
+FAULTS: Final = Gauge("vecferry_faults", "Parts stopped by a fault of ours: restart the sidecar", registry=REGISTRY)
 EPOCH: Final = Gauge("vecferry_epoch", "Number of changes of primary", registry=REGISTRY)
 PRIMARY: Final = Gauge("vecferry_primary", "1 for the place that is primary", ["place"], registry=REGISTRY)
 PHASE: Final = Gauge("vecferry_phase", "1 for the phase that holds", ["phase"], registry=REGISTRY)
