@@ -8,7 +8,7 @@ from typing import Final
 from qdrant_client import grpc
 
 from proxy.backends.qdrant.filter import compile_filter
-from proxy.backends.qdrant.ids import is_own_kind, mapped_id, point_id
+from proxy.backends.qdrant.ids import fill_id, is_own_kind, mapped_id, point_id
 from proxy.backends.qdrant.names import EXACT, ID, PARTITION, addressable, collection_name, field_name, json_path
 from proxy.backends.qdrant.payload import compile_payload, fill
 from proxy.backends.qdrant.vectors import Compiled, compile_query, compile_vectors, declared, fill_vector
@@ -25,13 +25,15 @@ _READS: Final[Mapping[Consistency, grpc.ReadConsistency | None]] = {
 }
 
 
-def upsert(points: Sequence[Point], schema: Schema) -> grpc.UpsertPoints:
+def upsert(schema: Schema) -> grpc.UpsertPoints:
+    """Without points yet."""
+    return grpc.UpsertPoints(collection_name=collection_name(schema.collection), wait=True, ordering=_ORDERING)
+
+
+def add_points(request: grpc.UpsertPoints, points: Sequence[Point], schema: Schema) -> None:
     """Raises Refused for what Qdrant cannot store."""
-    compiled = compile_vectors(points, schema)
-    request = grpc.UpsertPoints(collection_name=collection_name(schema.collection), wait=True, ordering=_ORDERING)
-    for point, each in zip(points, compiled, strict=True):
-        _fill_point(request.points.add(), point, each, schema)
-    return request
+    for point, compiled in zip(points, compile_vectors(points, schema), strict=True):
+        _fill_point(request.points.add(), point, compiled, schema)
 
 
 def delete(keys: Sequence[Key], schema: Schema) -> grpc.DeletePoints:
@@ -119,13 +121,14 @@ def _vectors_selector(names: tuple[str, ...] | None, schema: Schema) -> grpc.Wit
 
 def _fill_point(struct: grpc.PointStruct, point: Point, compiled: Compiled, schema: Schema) -> None:
     vectors, lengths = compiled
-    struct.id.CopyFrom(point_id(mapped_id(point.key, schema)))
+    fill_id(struct.id, mapped_id(point.key, schema))
     named = struct.vectors.vectors.vectors if vectors.keys() != {""} else {"": struct.vectors.vector}
     for name, packed in vectors.items():
         fill_vector(named[name], packed)
+    payload = struct.payload
     try:
         for name, value in compile_payload(point.key, point.payload, lengths, schema).items():
-            fill(struct.payload[name], value)
+            fill(payload[name], value)
     except UnicodeEncodeError as error:
         raise Refused(f"the payload of {point.key.id!r} holds a text that is no Unicode: {error.reason}") from error
 

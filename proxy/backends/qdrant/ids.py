@@ -39,16 +39,16 @@ def mapped_id(key: Key, schema: Schema) -> int | UUID:
     """Raises Refused for what cannot be an id."""
     if is_own_kind(schema):
         return _own_id(key)
-    match key:
-        case Key(_, None, UUID() as uuid):
-            return uuid
-        case Key(_, partition, int() as number):
+    match key.id:
+        case int(number):
             if not INT64_MIN <= number <= INT64_MAX:
                 raise Refused(f"{number} is no 64-bit number")
-            if partition is None:
+            if key.partition is None:
                 return number % _NUMBERS
-            return UUID(int=(_hash(partition) << 64) + number - INT64_MIN)
-        case Key(_, None, str() as text):
+            return UUID(int=(_hash(key.partition) << 64) + number - INT64_MIN)
+        case UUID() as uuid if key.partition is None:
+            return uuid
+        case str(text) if key.partition is None:
             return _canonical_uuid(text) or uuid5(NAMESPACE_URL, text)
         case _:
             return uuid5(_WHOLE_KEYS, json.dumps([key.partition, str(key.id)]))
@@ -71,6 +71,14 @@ def _hash(partition: str) -> int:
 
 def point_id(mapped: int | UUID) -> grpc.PointId:
     return grpc.PointId(num=mapped) if isinstance(mapped, int) else grpc.PointId(uuid=str(mapped))
+
+
+def fill_id(target: grpc.PointId, mapped: int | UUID) -> None:
+    """In place: a third of what a message of its own costs."""
+    if isinstance(mapped, int):
+        target.num = mapped
+    else:
+        target.uuid = str(mapped)
 
 
 def parse_id(found: grpc.PointId) -> int | UUID:

@@ -37,7 +37,6 @@ from proxy.model.schema import Schema
 
 DOUBLE_LIMIT: Final = 2**53
 """From here on two integers can be one double."""
-_ALWAYS_EXACT: Final = frozenset({str, bool, type(None)})
 Lengths: TypeAlias = Mapping[str, float | list[float]]
 """Vector name -> its length (of a multivector: each row's), where Qdrant keeps only the direction."""
 
@@ -59,7 +58,7 @@ def compile_payload(key: Key, payload: Payload, lengths: Lengths, schema: Schema
     empty: list[Path] = []
     for name, value in payload.items():
         called = field_name(name)
-        if type(value) in _ALWAYS_EXACT:
+        if _is_exact(value):
             stored[called] = value
             continue
         found = _Found()
@@ -102,6 +101,19 @@ def _kept(name: str, value: Value) -> Any:
     if not found.exact:
         raise Refused(f"the payload field {name!r} holds a value that Qdrant cannot store")
     return stored
+
+
+def _is_exact(value: Value) -> bool:
+    """What nearly all values are: nothing is to be noticed about it. False where it must be looked at."""
+    match value:
+        case None | str() | bool():
+            return True
+        case int():
+            return INT64_MIN <= value <= INT64_MAX
+        case float():
+            return abs(value) < DOUBLE_LIMIT
+        case _:
+            return False
 
 
 def _nearest(value: Value, path: Path, found: _Found) -> Any:
