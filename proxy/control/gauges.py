@@ -37,10 +37,10 @@ class Gauges:
             metrics.GATE.labels(gate.name).set(_LIGHT[gate.ok])
 
     def _requests(self) -> None:
-        seen = self._parts.router.seen
+        seen = self._parts.router.seen()
         for (route, action), times in (seen - self._told).items():
             metrics.REQUESTS.labels(route.name, action).inc(times)
-        self._told = seen.copy()
+        self._told = seen
         for role, listener in self._parts.listeners.items():
             metrics.CONNECTIONS.labels(role).set(listener.stats().connections)
 

@@ -134,7 +134,7 @@ class Operator:
     async def assess(self) -> dict[str, Any]:
         """Calls seen since the start, and what the target could not answer of them in this epoch."""
         seen: Counter[Route] = Counter()
-        for (route, _), times in self._parts.router.seen.items():
+        for (route, _), times in self._parts.router.seen().items():
             seen[route] += times
         calls = [{"call": route.name, "kind": route.kind, "count": times} for route, times in seen.most_common()]
         opaque = {route.name: f"{times} calls; no meaning in the model" for route, times in seen.items() if _opaque(route)}

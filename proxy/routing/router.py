@@ -10,6 +10,7 @@ import functools
 import logging
 from collections import Counter
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Final
 
 from proxy.config import Config, MirrorMode, Phase
@@ -38,6 +39,15 @@ _TRACES: Final = Sampler(seed=2)
 _CHANGES: Final = frozenset({Kind.WRITE, Kind.SCHEMA})
 
 
+@dataclass(frozen=True, slots=True)
+class _Way:
+    """What is done with a kind of call in this phase; `seen` counts by the call's name."""
+
+    action: Action
+    do: Callable[[Exchange, str, Route], None]
+    seen: dict[str, int]
+
+
 class Router:
     """ports.Handler."""
 
@@ -53,8 +63,8 @@ class Router:
         config: Config,
     ) -> None:
         self.hold = Hold(config.cutover.hold_requests, config.cutover.hold_bytes)
-        self.seen: Counter[tuple[Route, Action]] = Counter()
-        """Every call of the clients so far."""
+        self._seen: Mapping[Action, dict[str, int]] = {action: {} for action in Action}
+        self._routes: dict[str, Route] = {}
         self._frontend = frontend
         self._catalog = catalog
         self._sides = sides
@@ -104,6 +114,7 @@ class Router:
         self._primary = self._sides.at(self._row.primary)
         same_product = self._primary.product is self._frontend.product
         self._actions = actions(self._row, same_product=same_product)
+        self._ways = {kind: _Way(action, self._do[action], self._seen[action]) for kind, action in self._actions.items()}
 
     def _mode(self, request: Request) -> MirrorMode:
         if self._one_mode is not None:
@@ -115,14 +126,28 @@ class Router:
 
     def begin(self, exchange: Exchange, role: str) -> None:
         route = self._frontend.route(exchange.method, exchange.path, role)
-        action = self._actions[route.kind]
-        self.seen[route, action] += 1
+        way = self._ways[route.kind]
+        self._count(way.seen, route)
         self._requests += 1
         if self._traced and _TRACES.take(self._requests, self._traced):
             exchange = TracedExchange(
-                exchange, tracer.start_span(route.name, attributes={"action": action, "phase": self._phase})
+                exchange, tracer.start_span(route.name, attributes={"action": way.action, "phase": self._phase})
             )
-        self._do[action](exchange, role, route)
+        way.do(exchange, role, route)
+
+    def _count(self, seen: dict[str, int], route: Route) -> None:
+        # By name: the hash of a route is the hash of all its fields, on every request.
+        if route.name in seen:
+            seen[route.name] += 1
+        else:
+            seen[route.name] = 1
+            self._routes[route.name] = route
+
+    def seen(self) -> Counter[tuple[Route, Action]]:
+        """Every call of the clients so far."""
+        return Counter(
+            {(self._routes[name], action): times for action, seen in self._seen.items() for name, times in seen.items()}
+        )
 
     def _relay(self, exchange: Exchange, role: str, route: Route) -> None:
         if route.kind is Kind.OPAQUE:

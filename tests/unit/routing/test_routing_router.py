@@ -168,7 +168,7 @@ async def test_what_has_no_meaning_is_relayed_counted_and_refused_after_cutover(
         refused = await sidecar.ask(request("odd", "c"))
         assert refused.status == 400
         assert b"odd cannot be answered since qdrant is the primary" in refused.body
-        counts = {(route.name, action): times for (route, action), times in sidecar.parts.router.seen.items()}
+        counts = {(route.name, action): times for (route, action), times in sidecar.parts.router.seen().items()}
         assert counts == {("odd", Action.RELAY): 1, ("odd", Action.REFUSE): 1}
 
 
