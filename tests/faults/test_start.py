@@ -18,6 +18,7 @@ import trustme
 from pymilvus import MilvusClient
 
 from tests.servers.facade import MilvusFacade
+from tests.servers.process import die_with_parent
 from tests.servers.qdrant import QdrantServer
 
 VECFERRY = str(Path(sys.executable).parent / "vecferry")
@@ -58,7 +59,8 @@ def free_port() -> int:
 def start(tmp_path: Path, settings: dict[str, Any]) -> subprocess.Popen[str]:
     file = tmp_path / "vecferry.yaml"
     file.write_text(json.dumps(settings))
-    return subprocess.Popen([VECFERRY, "run", "--config", str(file)], stderr=subprocess.PIPE, text=True)
+    command = [VECFERRY, "run", "--config", str(file)]
+    return subprocess.Popen(command, stderr=subprocess.PIPE, text=True, preexec_fn=die_with_parent)
 
 
 def failed_start(tmp_path: Path, settings: dict[str, Any]) -> tuple[int, str]:
