@@ -3,6 +3,8 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v p
 VENV ?= .venv
 BIN := $(VENV)/bin
 PAIR ?= milvus-qdrant
+# Many tests wait for servers, so a few more workers than cores; each has servers of its own.
+WORKERS ?= 3
 
 .PHONY: demo test check bench lock docs clean help
 help:
@@ -17,7 +19,7 @@ demo: $(VENV)/.ready-demo ## the whole migration on real servers, with a live di
 	$(BIN)/python -m demo $(PAIR)
 
 test: $(VENV)/.ready-dev ## all tests that this machine can run
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist worksteal $(ARGS)
 
 check: $(VENV)/.ready-dev ## format, lint, types, import rules, Kubernetes files
 	$(BIN)/ruff format --check .

@@ -8,8 +8,9 @@ from __future__ import annotations
 import asyncio
 import os
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
 
@@ -26,14 +27,16 @@ class Store:
 
     def __init__(self, path: Path) -> None:
         self._thread = ThreadPoolExecutor(1, "vecferry-store")
-        os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
-        self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=10)
-        self._db.execute("pragma journal_mode=wal")
-        self._db.execute("pragma synchronous=full")
+        with _explained():
+            os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+            self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=10)
+            self._db.execute("pragma journal_mode=wal")
+            self._db.execute("pragma synchronous=full")
 
     def declare(self, ddl: str) -> None:
         """Creates a noun's tables; only while starting, before the loop serves."""
-        self._db.executescript(ddl)
+        with _explained():
+            self._db.executescript(ddl)
 
     async def run(self, work: Callable[[sqlite3.Connection], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._thread, self._transact, work)
@@ -43,7 +46,7 @@ class Store:
         return self._transact(work)
 
     def _transact(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        try:
+        with _explained():
             self._db.execute("begin immediate")
             try:
                 result = work(self._db)
@@ -51,12 +54,21 @@ class Store:
                 self._db.execute("rollback")
                 raise
             self._db.execute("commit")
-        except sqlite3.OperationalError as error:
-            raise Unavailable(f"the state database cannot be written: {error}") from error
-        except sqlite3.DatabaseError as error:
-            raise Broken(f"the state database is damaged: {error}") from error
         return result
 
     def close(self) -> None:
         self._thread.shutdown()
         self._db.close()
+
+
+@contextmanager
+def _explained() -> Iterator[None]:
+    try:
+        yield
+    except (sqlite3.OperationalError, OSError) as error:
+        raise Unavailable(f"the state database cannot be written: {error}") from error
+    except sqlite3.DatabaseError as error:
+        raise Broken(
+            f"the state database is damaged ({error}); restore state.db from a backup, or start with an empty state directory "
+            "and verify again"
+        ) from error

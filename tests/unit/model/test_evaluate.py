@@ -88,7 +88,7 @@ TRUE: list[Filter] = [
     Nested(("parts",), AllOf((Equals(("n",), 1), Equals(("ok",), True)))),
     MinShould((ONE, TWO, NO), 2),
     AnyOf((NO, TWO)),
-    HasId(frozenset({5, "5"})),
+    HasId(frozenset({5, 7})),
     IdRange(Op.LE, 5),
 ]
 FALSE: list[Filter] = [
