@@ -12,7 +12,7 @@ from functools import partial
 from typing import Final
 
 from proxy.backfill.pipeline import Pipeline
-from proxy.backfill.reader import Reader
+from proxy.backfill.reader import Reader, read_at_once
 from proxy.backfill.target import create_collections
 from proxy.backfill.writer import Writer
 from proxy.config import BackfillConfig
@@ -108,9 +108,10 @@ class Backfill:
         return walk
 
     async def _stretch(self, run: _Run, walk: Walk) -> Walk:
-        scan = Scan(walk.collection, self._settings.config.page, walk.cursor, partitions=walk.stretches[0].partitions)
         pipeline = Pipeline(walk, run.writer.write, partial(self._keep, run), self._settings.config.concurrency)
         try:
+            limit = read_at_once(self._catalog.schema(walk.collection), self._settings.config.page)
+            scan = Scan(walk.collection, limit, walk.cursor, partitions=walk.stretches[0].partitions)
             return await pipeline.run(run.reader.pages(scan))
         except Refused:
             if await run.patient(exists, run.roles.primary, walk):

@@ -96,7 +96,7 @@ class World:
         self.mirror.end(ticket, Outcome.ACCEPTED, None)
 
     async def backfill(self) -> None:
-        settings = BackfillSettings(BackfillConfig(page=8, latency_limit=100), LINGER)
+        settings = BackfillSettings(BackfillConfig(page=2, latency_limit=100), LINGER)
         backfill = Backfill(self.roles, self.mirror, self.catalog, self.checkpoints, settings, self.clock)
         await backfill.run((), Watcher())
 

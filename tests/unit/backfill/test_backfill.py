@@ -9,6 +9,7 @@ import pytest
 from fakes.mirror import Catalog, FakeMirror, FastClock, Notes, Slow, Touched, Watcher, contents, create, pair
 
 from proxy.backfill.backfill import TASK, Backfill, BackfillSettings
+from proxy.backfill.reader import read_at_once
 from proxy.backfill.writer import Writer
 from proxy.config import BackfillConfig
 from proxy.errors import Refused, Unavailable
@@ -114,7 +115,7 @@ async def story(seed: int, *, given_up: float = 0.0) -> Rig:
     """Three clients write and delete while the backfill runs; in the end everything that can still land has landed."""
     catalog = Catalog(schema())
     rig = Rig(catalog, pair(catalog, seed, given_up=given_up), Notes(), page=3)
-    await rig.fill(16)
+    await rig.fill(40)
     await create(rig.mirror.secondary, catalog)
     async with asyncio.TaskGroup() as group:
         for number in range(3):
@@ -245,14 +246,14 @@ class Flaky(Slow):
 async def test_a_source_that_is_down_is_waited_for(checkpoints):
     catalog = Catalog(schema())
     rig = Rig(catalog, FakeMirror(Flaky(catalog), Slow(catalog)), checkpoints)
-    await rig.fill(10)
+    await rig.fill(40)
     await rig.run()
     assert rig.equal()
     assert set(rig.watcher.troubles) == {"down"}
 
 
 class Vanishing(Slow):
-    """The collection is dropped before its second page."""
+    """The collection is dropped before its second scan."""
 
     async def scan(self, scan: Scan, consistency: Consistency = Consistency.LATEST) -> Page:
         if scan.after is not None:
@@ -263,7 +264,7 @@ class Vanishing(Slow):
 async def test_a_collection_dropped_meanwhile_is_left_behind(checkpoints):
     catalog = Catalog(schema("c"), schema("d"))
     rig = Rig(catalog, FakeMirror(Vanishing(catalog), Slow(catalog)), checkpoints)
-    await rig.fill(10)
+    await rig.fill(40)
     await rig.run()
     assert rig.equal("d")
 
@@ -293,7 +294,7 @@ async def test_another_errand_or_another_epoch_starts_from_the_beginning(checkpo
 
 
 class Busy(Slow):
-    """Counts the pages that are read while another is being written."""
+    """Counts the scans that end while another is being written."""
 
     writing = overlaps = 0
 
@@ -308,10 +309,16 @@ class Busy(Slow):
         return page
 
 
+@pytest.mark.parametrize(("dim", "page", "limit"), [(128, 1000, 4000), (1536, 1000, 2000), (8192, 1000, 1000), (0, 10, 40)])
+def test_wide_vectors_are_read_in_fewer_pages_at_once(dim, page, limit):
+    wanted = Schema("c", {"v": VectorField("v", VectorKind.DENSE, dim, None)})
+    assert read_at_once(wanted, page) == limit
+
+
 async def test_reading_and_writing_overlap():
     catalog = Catalog(schema())
     rig = Rig(catalog, FakeMirror(Busy(catalog), Busy(catalog)), Notes())
     await rig.fill(200)
     Busy.overlaps = 0
     await rig.run()
-    assert Busy.overlaps >= 25  # of 50
+    assert Busy.overlaps >= 10  # of 13
