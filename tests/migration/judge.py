@@ -63,6 +63,7 @@ def sides(source: MilvusClient, target: QdrantClient, collection: str) -> Sides:
 def milvus_rows(client: MilvusClient, collection: str) -> Rows:
     """Raises AssertionError where a partition has one id twice."""
     rows: Rows = {}
+    _catch_up(client, collection)
     for partition in client.list_partitions(collection):
         for found in _milvus_pages(client, collection, partition):
             name = (partition, found["id"])
@@ -71,9 +72,14 @@ def milvus_rows(client: MilvusClient, collection: str) -> Rows:
     return rows
 
 
+def _catch_up(client: MilvusClient, collection: str) -> None:
+    """An iterator sees what the last query saw, whatever consistency it asks for: so one strong query first."""
+    client.query(collection, filter="", output_fields=["count(*)"], consistency_level="Strong")
+
+
 def _milvus_pages(client: MilvusClient, collection: str, partition: str) -> Iterator[dict[str, Any]]:
-    options: dict[str, Any] = {"output_fields": ["*"], "partition_names": [partition], "consistency_level": "Strong"}
-    pages = client.query_iterator(collection, filter="", batch_size=1000, timeout=60, **options)
+    given = {"output_fields": ["*"], "partition_names": [partition]}
+    pages = client.query_iterator(collection, filter="", batch_size=1000, timeout=60, **given)
     while page := pages.next():
         yield from page
     pages.close()

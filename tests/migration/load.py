@@ -18,12 +18,14 @@ from pymilvus import MilvusClient, MilvusException
 
 from tests.migration.judge import Name, Rows, Sides
 from tests.migration.shelf import BUCKETS, DEFAULT, Shelf, vector
+from tests.servers.sidecar import wait_until
 
 logging.getLogger("pymilvus").setLevel(logging.CRITICAL)  # errors are counted here, not printed with their stacks
 
 PAUSE: Final = 0.01
 BATCH: Final = 10
 JOIN_SECONDS: Final = 60.0
+RECOVER_SECONDS: Final = 60.0
 State: TypeAlias = int | None
 """The version of a row; None: it is not there."""
 
@@ -116,6 +118,14 @@ class Load:
         time.sleep(seconds)
         if self._broken:
             raise self._broken[0]
+
+    def recover(self) -> None:
+        """Returns when its calls succeed again; gRPC's channels wait longer and longer between two tries to connect."""
+        wait_until(
+            lambda: len(self.calls) > 20 and not any(call.error for call in self.calls[-20:]),
+            RECOVER_SECONDS,
+            lambda: self.errors[-1],
+        )
 
     def check(self, found: Sides) -> None:
         """Both sides equal, and all that was acknowledged there."""

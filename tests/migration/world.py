@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
+from collections.abc import Callable
+from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
-from typing import Any, Final, Self
+from typing import Any, Final, Self, TypeVar
 
 from pymilvus import MilvusClient
 from qdrant_client import QdrantClient
@@ -15,6 +16,7 @@ from tests.migration.shelf import Shelf
 from tests.servers.qdrant import QdrantServer
 from tests.servers.sidecar import Sidecar
 
+T = TypeVar("T")
 EASY: Final = {"recall": 0.7, "tail_share": 0.4, "confidence": 0.8, "min_samples": 20, "latency_ratio": 1000.0}
 """Gates for stories in which the data is judged, and not how good or fast the answers of a busy machine are."""
 
@@ -35,6 +37,13 @@ class World:
     def __exit__(self, *_: object) -> None:
         self._stack.close()
 
+    def enter(self, made: AbstractContextManager[T]) -> T:
+        """It ends with the test."""
+        return self._stack.enter_context(made)
+
+    def callback(self, end: Callable[[], object]) -> None:
+        self._stack.callback(end)
+
     def shelf(self, shelf: Shelf, numbers: int) -> Shelf:
         """Made and filled at the source."""
         shelf.create(self.direct)
@@ -44,15 +53,15 @@ class World:
     def sidecar(self, source_url: str | None = None, **settings: Any) -> Sidecar:
         """Started; ends with the test."""
         made = Sidecar(self._folder, source_url or self.source_url, self.target, **settings)
-        return self._stack.enter_context(made)
+        return self.enter(made)
 
     def load(self, sidecar: Sidecar, shelf: Shelf, numbers: int, **options: Any) -> Load:
         """Begun; ends with the test, if not before."""
-        return self._stack.enter_context(Load(sidecar.url, shelf, numbers, **options))
+        return self.enter(Load(sidecar.url, shelf, numbers, **options))
 
     def qdrant(self) -> QdrantClient:
         client = self.target.client(prefer_grpc=False)
-        self._stack.callback(client.close)
+        self.callback(client.close)
         return client
 
     def sides(self, collection: str) -> Sides:
