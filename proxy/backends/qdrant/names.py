@@ -20,6 +20,9 @@ EMPTY: Final = "__empty__"
 EXACT: Final = "__vecferry__"
 """JSON text: what Qdrant cannot hold exactly. See payload.py and vectors.py."""
 
+MAX_PATH: Final = 24
+"""Steps into a payload. Protobuf reads messages up to 100 levels deep, and an object in an object takes three of them."""
+
 _RESERVED: Final = re.compile(r"_*__(id|partition|empty|vecferry)__")
 # every printable character but those that Qdrant forbids in a collection's name, and our own escape
 _PLAIN_IN_COLLECTION: Final = " !#$&'()+,-.;=@[]^`{}~"
@@ -46,7 +49,9 @@ def parse_field_name(name: str) -> str:
 
 
 def json_path(path: Path) -> str:
-    """Qdrant's JSON path. Raises Unsupported for a name that its grammar cannot say."""
+    """Qdrant's JSON path. Raises Unsupported for a name that its grammar cannot say, and for what is too deep to be stored."""
+    if len(path) > MAX_PATH:
+        raise Unsupported(Feature.FILTER_NESTED, Product.QDRANT, f"a path of more than {MAX_PATH} steps")
     first, *rest = path
     return _quoted(str(first)) + "".join(f"[{step}]" if isinstance(step, int) else f".{_quoted(step)}" for step in rest)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import math
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final, TypeAlias, assert_never
@@ -24,6 +24,7 @@ from proxy.backends.qdrant.names import (
     EMPTY,
     EXACT,
     ID,
+    MAX_PATH,
     PARTITION,
     addressable,
     field_name,
@@ -37,6 +38,8 @@ from proxy.model.schema import Schema
 
 DOUBLE_LIMIT: Final = 2**53
 """From here on two integers can be one double."""
+MAX_EXACT_DEPTH: Final = 100
+"""Levels of nesting that the field `__vecferry__` keeps; its JSON text could hold some 250."""
 Lengths: TypeAlias = Mapping[str, float | list[float]]
 """Vector name -> its length (of a multivector: each row's), where Qdrant keeps only the direction."""
 
@@ -50,7 +53,8 @@ class _Found:
 
 
 def compile_payload(key: Key, payload: Payload, lengths: Lengths, schema: Schema) -> dict[str, Any]:
-    """JSON values. Raises Refused where a collection of Qdrant's own kind is given what Qdrant cannot hold."""
+    """JSON values. Raises Refused where a collection of Qdrant's own kind is given what Qdrant cannot hold, and in all of them
+    for what is nested too deeply."""
     if is_own_kind(schema):
         return {name: _kept(name, value) for name, value in payload.items()}
     stored: dict[str, Any] = {}
@@ -65,6 +69,8 @@ def compile_payload(key: Key, payload: Payload, lengths: Lengths, schema: Schema
         stored[called] = _nearest(value, (called,), found)
         empty += found.empty
         if not found.exact:
+            if _deeper(value, MAX_EXACT_DEPTH):
+                raise Refused(f"the payload field {name!r} is nested more than {MAX_EXACT_DEPTH} levels deep")
             originals[name] = encode(value)
     return stored | _bookkeeping(key, originals, empty, lengths)
 
@@ -125,6 +131,9 @@ def _nearest(value: Value, path: Path, found: _Found) -> Any:
             stored = _nearest_number(value)
             found.exact = found.exact and type(stored) is type(value) and stored == value
             return stored
+        case list() | dict() if len(path) > MAX_PATH:
+            found.exact = False
+            return None  # out of reach of every filter
         case list():
             if not value:
                 found.empty.append(path)
@@ -170,6 +179,18 @@ def _nearest_text(value: bytes | datetime | UUID | GeoPoint) -> str | dict[str, 
 def instant(value: datetime) -> datetime:
     """A time without a zone is UTC."""
     return value.replace(tzinfo=UTC) if value.tzinfo is None else value
+
+
+def _deeper(value: Value, levels: int) -> bool:
+    """Without recursion, which has limits of its own."""
+    layer: list[Value] = [value]
+    for _ in range(levels):
+        layer = [part for each in layer if isinstance(each, list | dict) for part in _parts(each)]
+    return any(isinstance(each, list | dict) for each in layer)
+
+
+def _parts(value: list[Value] | dict[str, Value]) -> Iterable[Value]:
+    return value.values() if isinstance(value, dict) else value
 
 
 # ---- JSON values <-> protobuf ----

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 from uuid import UUID
@@ -12,11 +13,11 @@ from qdrant_client import grpc
 from qdrant_schemas import key, schema
 
 from proxy.backends.qdrant.exact import decode, encode
-from proxy.backends.qdrant.names import EMPTY, EXACT, ID, PARTITION
+from proxy.backends.qdrant.names import EMPTY, EXACT, ID, PARTITION, json_path
 from proxy.backends.qdrant.payload import compile_payload, fill, parse_payload, read
 from proxy.compare.points import same_payload
-from proxy.errors import Broken, Refused
-from proxy.model.point import GeoPoint
+from proxy.errors import Broken, Refused, Unsupported
+from proxy.model.point import GeoPoint, Value
 from proxy.model.schema import IdKind
 
 KEY = key(1)
@@ -46,6 +47,32 @@ def over_the_wire(stored: dict[str, Any]) -> dict[str, Any]:
         fill(struct.payload[name], value)
     received = grpc.PointStruct.FromString(struct.SerializeToString())
     return {name: read(value) for name, value in received.payload.items()}
+
+
+def nested(levels: int, wrap: Callable[[Value], Value]) -> Value:
+    value: Value = 1
+    for _ in range(levels):
+        value = wrap(value)
+    return value
+
+
+@pytest.mark.parametrize("wrap", [lambda value: {"$a": value}, lambda value: [value]], ids=["objects", "lists"])
+@pytest.mark.parametrize("levels", [23, 24, 25, 100])
+def test_what_is_nested_deeper_than_protobuf_reads_comes_back_exactly(levels: int, wrap: Callable[[Value], Value]) -> None:
+    payload = {"j": nested(levels, wrap), "empty": nested(levels, lambda value: [value] if value != 1 else [])}
+    stored = over_the_wire(compile_payload(KEY, payload, {}, schema()))
+    assert parse_payload(stored, schema())[0] == payload
+
+
+@pytest.mark.parametrize("levels", [101, 1000])
+def test_what_is_nested_deeper_than_we_keep_is_refused(levels: int) -> None:
+    with pytest.raises(Refused, match="nested more than 100 levels deep"):
+        compile_payload(KEY, {"j": nested(levels, lambda value: [value])}, {}, schema())
+
+
+def test_a_filter_cannot_reach_below_what_is_stored() -> None:
+    with pytest.raises(Unsupported, match="nested objects is not supported by qdrant: a path of more than 24 steps"):
+        json_path(("a",) * 25)
 
 
 @given(PAYLOADS)
