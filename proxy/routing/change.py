@@ -102,7 +102,11 @@ class Change:
         await self._shadow.turn(primary, secondary, self._migration.epoch)
 
     async def _nearly_drained(self) -> None:
-        while self._mirror.status().oldest_seconds > CLOSE_ENOUGH:
+        """And without a dirty key, if such a moment comes: a settle reads the primary twice, and Milvus takes its time."""
+        patient = self._clock.monotonic() + self._config.max_hold / 2
+        while (now := self._mirror.status()).oldest_seconds > CLOSE_ENOUGH or (
+            now.dirty_keys and self._clock.monotonic() < patient
+        ):
             await self._clock.sleep(CLOSE_ENOUGH / 10)
 
     async def _drained(self) -> None:
