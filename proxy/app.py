@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import sys
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
@@ -71,6 +72,8 @@ ROLES: Final[Mapping[Product, Mapping[str, str]]] = {
 }
 """Product -> role of a listening port -> the key of the side's address behind it."""
 REACH_PAUSE: Final = 1.0
+RECURSION: Final = 20_000
+"""Frames: a client's JSON is read up to 1024 levels deep, and a walk over it takes a few frames a level."""
 LEAVE: Final = 30.0
 """Seconds beyond relay.drain that a takeover waits for the running sidecar to let go of the state."""
 
@@ -81,6 +84,7 @@ def run(path: Path, config: Config, *, takeover: bool) -> None:
     Raises ConfigError and other ProxyErrors where it cannot start or go on.
     """
     logs.set_up(config.telemetry.log_level, config.telemetry.log_format)
+    sys.setrecursionlimit(RECURSION)
     try:
         uvloop.run(_until_stopped(path, config, takeover))
     except ExceptionGroup as group:
