@@ -10,6 +10,7 @@ from tests.servers.sidecar import Sidecar
 
 pytestmark = pytest.mark.milvus
 ROWS = 1000
+MEMORY = 300 * 2**20
 SHARES = {"shadow": 1.0, "canary": 0.3}
 PHASES = ["passthrough", "mirror", "shadow", "canary", "cutover", "shadow", "cutover"]
 
@@ -42,6 +43,7 @@ def test_a_live_application_moves_there_and_back_and_there_without_an_error(worl
     loads[0].work_for(2)
     for load in loads:
         load.stop()
+    assert sidecar.resident() < MEMORY
     sidecar.drained()
     for load in loads:
         assert load.errors == []

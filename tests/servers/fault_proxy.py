@@ -97,7 +97,7 @@ class FaultProxy:
         (self._open.set if is_open else self._open.clear)()
 
     async def _reset(self) -> None:
-        for writer in self._writers:
+        for writer in [each for each in self._writers if not each.is_closing()]:
             found: socket.socket = writer.get_extra_info("socket")
             found.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, NO_LINGER)
             writer.transport.abort()
