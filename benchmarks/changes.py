@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import ExitStack
 from typing import Final
 
@@ -10,7 +11,7 @@ import numpy as np
 from benchmarks.bench import Bench, peak_megabytes
 from benchmarks.figures import Figure, Goal, percentiles
 from tests.migration.load import Load
-from tests.migration.shelf import Shelf
+from tests.migration.shelf import BUCKETS, Shelf
 from tests.servers.sidecar import Sidecar
 
 HOLD: Final = Goal(1000)
@@ -21,21 +22,36 @@ SETTINGS: Final = {"routing": {"shadow": 1.0}, "gates": {"recall": 0.0, "tail_sh
 """The hold is measured, not the answers: random vectors are hard for any index, Milvus's of new data too."""
 
 
+class KeyedLoad(Load):
+    """Deletes by id where the other deletes by filter."""
+
+    def _delete_by_filter(self, partition: str, numbers: range, bucket: int) -> None:
+        self._delete(partition, [number for number in numbers if number % BUCKETS == bucket][:3])
+
+
+LOADS: Final[Mapping[str, type[Load]]] = {"upserts and deletes by id": KeyedLoad, "deletes by filter too": Load}
+
+
 def cutover(bench: Bench) -> list[Figure]:
+    return [figure for words, load in LOADS.items() for figure in _under(bench, words, load)]
+
+
+def _under(bench: Bench, words: str, kind: type[Load]) -> list[Figure]:
     bench.clear()
     shelf = Shelf("changing", dim=128)
     shelf.create(bench.direct)
     shelf.fill(bench.direct, range(ROWS))
     with ExitStack() as stack:
-        sidecar = bench.sidecar("changes", bench.target("changes", stack), stack, **SETTINGS)
-        load = stack.enter_context(Load(sidecar.url, shelf, ROWS))
+        name = f"changes-{kind.__name__}"
+        sidecar = bench.sidecar(name, bench.target(name, stack), stack, **SETTINGS)
+        load = stack.enter_context(kind(sidecar.url, shelf, ROWS))
         sidecar.copy()
         sidecar.enter("shadow")
-        held = [_change(sidecar, load, number) for number in range(6 if bench.quick else 24)]
+        held = [_change(sidecar, load, number) for number in range(4 if bench.quick else 20)]
         load.stop()
         sidecar.drained()
-        memory = peak_megabytes(sidecar.pid)
-    return [*_holds(held), *_seen(load), Figure("resident memory of the sidecar, at its highest", memory, "MB", MEMORY)]
+        memory = Figure(f"resident memory at its highest, {words}", peak_megabytes(sidecar.pid), "MB", MEMORY)
+    return [_holds(held, words), *_seen(load, words), memory]
 
 
 def _change(sidecar: Sidecar, load: Load, number: int) -> float:
@@ -45,16 +61,16 @@ def _change(sidecar: Sidecar, load: Load, number: int) -> float:
     return 1000 * float(held)
 
 
-def _holds(held: list[float]) -> list[Figure]:
-    name = f"hold of writes at a change of primary, p99 of {len(held)}"
-    return [Figure(name, float(np.percentile(held, 99)), "ms", HOLD, percentiles(held))]
+def _holds(held: list[float], words: str) -> Figure:
+    note = f"cutover {percentiles(held[::2])}; rollback {percentiles(held[1::2])}"
+    return Figure(f"hold of writes, p99 of {len(held)}, {words}", float(np.percentile(held, 99)), "ms", HOLD, note)
 
 
-def _seen(load: Load) -> list[Figure]:
+def _seen(load: Load, words: str) -> list[Figure]:
     errors = load.errors
     note = errors[0].error if errors else f"of {len(load.calls)} calls"
     upserts = [1000 * seconds for seconds in load.took("upsert")]
     return [
-        Figure("errors that the application saw meanwhile", len(errors), "", ERRORS, note),
-        Figure("slowest upsert of the application meanwhile", max(upserts), "ms", None, percentiles(upserts)),
+        Figure(f"errors that the application saw, {words}", len(errors), "", ERRORS, note),
+        Figure(f"slowest upsert of the application, {words}", max(upserts), "ms", None, percentiles(upserts)),
     ]

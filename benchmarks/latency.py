@@ -35,7 +35,7 @@ def search(bench: Bench) -> list[Figure]:
         stubs = _stubs(stack, direct=bench.milvus.url, again=bench.milvus.url, relayed=sidecar.url)
         requests = searches(COLLECTION, REQUESTS)
         ways = {name: Way(_turns(stub.search, requests)) for name, stub in stubs.items()}
-        found = alternate(ways, blocks=10 if bench.quick else 100, calls=20)
+        found = alternate(ways, blocks=10 if bench.quick else 80, calls=20)
     return [_plain("a Milvus search, direct", found), *_added("a search", found, {"relayed": SEARCH_ADDED})]
 
 
@@ -50,7 +50,7 @@ def writes(bench: Bench) -> list[Figure]:
         ways = {name: Way(_turns(stub.upsert, requests)) for name, stub in stubs.items()}
         mirrored = sidecars["mirrored"]
         ways["mirrored"] = Way(ways["mirrored"].call, mirrored.drained)
-        blocks = 6 if bench.quick else 40
+        blocks = 6 if bench.quick else 30
         before = cpu_seconds(mirrored.pid)
         paced = alternate(ways, blocks, CALLS, PAUSE)
         used = 1000 * (cpu_seconds(mirrored.pid) - before) / (CALLS * (blocks + 1))
