@@ -5,7 +5,7 @@ Not: whether it may be done (gates, asked before), which requests wait (hold.py)
 
 | step | fails | then |
 |---|---|---|
-| nearly drained, while writes go on | not within cutover.max_hold | nothing has changed |
+| nearly drained, while writes go on; those by filter wait | not within cutover.max_hold | release; nothing has changed |
 | hold: new writes wait | cannot | |
 | writes under way land, the journal drains | not within cutover.max_hold | release; nothing has changed |
 | commit epoch + 1, durable | the disk refuses | release; nothing has changed |
@@ -69,7 +69,7 @@ class Change:
     async def run(self, phase: Phase, decision: Decision) -> Changed:
         """Enters `phase`, whose primary is the other place; one at a time. Raises Refused when it could not drain in time."""
         # The backlog goes while writes still go on, so that only the last of it is waited for in the hold.
-        await self._within(self._nearly_drained(), "the journal did not come close to empty")
+        await self._calm()
         with tracer.start_as_current_span("change of primary", attributes={"phase": phase}):
             begun = self._clock.monotonic()
             self._router.hold.begin()
@@ -80,6 +80,14 @@ class Change:
         metrics.HOLD_SECONDS.observe(held)
         log.info("the primary has changed", extra={"phase": phase, "epoch": self._migration.epoch, "held": round(held, 4)})
         return Changed(self._migration.epoch, held)
+
+    async def _calm(self) -> None:
+        self._router.hold.calm()
+        try:
+            await self._within(self._nearly_drained(), "the journal did not come close to empty")
+        except BaseException:
+            self._router.hold.release()
+            raise
 
     async def _decide(self, phase: Phase, decision: Decision) -> None:
         """Up to the point of no return. What fails before it releases; a cancelled commit may have happened, and does not."""
@@ -102,12 +110,16 @@ class Change:
         await self._shadow.turn(primary, secondary, self._migration.epoch)
 
     async def _nearly_drained(self) -> None:
-        """And without a dirty key, if such a moment comes: a settle reads the primary twice, and Milvus takes its time."""
+        """And without what takes long, if such a moment comes: a settle reads the primary twice, and Milvus takes its time."""
         patient = self._clock.monotonic() + self._config.max_hold / 2
-        while (now := self._mirror.status()).oldest_seconds > CLOSE_ENOUGH or (
-            now.dirty_keys and self._clock.monotonic() < patient
-        ):
+        while self._lags() or (self._clock.monotonic() < patient and self._settles()):
             await self._clock.sleep(CLOSE_ENOUGH / 10)
+
+    def _lags(self) -> bool:
+        return self._mirror.status().oldest_seconds > CLOSE_ENOUGH
+
+    def _settles(self) -> bool:
+        return bool(self._router.hold.flying_by_filter or self._mirror.status().dirty_keys)
 
     async def _drained(self) -> None:
         await self._router.hold.all_landed()

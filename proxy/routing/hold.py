@@ -14,7 +14,8 @@ from proxy.routing.under_way import UnderWay
 class Hold:
     """Between `take_off` (its decision) and `land` (its outcome) a write is under way.
 
-    `max_requests` and `max_bytes` bound those that wait.
+    `max_requests` and `max_bytes` bound those that wait. A write by filter takes long, for its keys are listed before it and
+    settled after it: so those may be made to wait first (`calm`), while all others go on.
     """
 
     def __init__(self, max_requests: int, max_bytes: int) -> None:
@@ -23,7 +24,9 @@ class Hold:
         self._waiting: dict[asyncio.Future[None], None] = {}
         self._bytes = 0
         self._flying = UnderWay()
+        self._calming = False
         self.holding = False
+        self.flying_by_filter = 0
 
     def __repr__(self) -> str:
         return f"<Hold {'holding' if self.holding else 'idle'} waiting={self.waiting} flying={self.flying}>"
@@ -36,18 +39,20 @@ class Hold:
     def flying(self) -> int:
         return self._flying.count
 
-    def take_off(self) -> None:
+    def take_off(self, *, by_filter: bool = False) -> None:
         self._flying.begin()
+        self.flying_by_filter += by_filter
 
-    def land(self) -> None:
+    def land(self, *, by_filter: bool = False) -> None:
+        self.flying_by_filter -= by_filter
         self._flying.end()
 
-    async def passed(self, size: int) -> None:
+    async def passed(self, size: int, *, by_filter: bool = False) -> None:
         """Waits until nothing is held; take off before the next await. `size`: bytes that the write keeps in memory.
 
         Raises Unavailable above a bound.
         """
-        while self.holding:  # again: another change may have begun before this one's turn came
+        while self.holding or (by_filter and self._calming):  # again: another change may have begun before this one's turn came
             if self.waiting >= self._max_requests or self._bytes + size > self._max_bytes:
                 raise Unavailable("too many writes wait for the change of primary; try again in a few seconds")
             turn = asyncio.get_running_loop().create_future()
@@ -59,6 +64,10 @@ class Hold:
                 del self._waiting[turn]
                 self._bytes -= size
 
+    def calm(self) -> None:
+        """Writes by filter wait from now on."""
+        self._calming = True
+
     def begin(self) -> None:
         self.holding = True
 
@@ -66,7 +75,7 @@ class Hold:
         await self._flying.none()
 
     def release(self) -> None:
-        self.holding = False
+        self.holding = self._calming = False
         for turn in self._waiting:
             if not turn.done():
                 turn.set_result(None)

@@ -10,7 +10,7 @@ import functools
 import logging
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from proxy.config import Config, MirrorMode, Phase
@@ -74,6 +74,7 @@ class Router:
         self._clock = clock
         self._spawn = Spawner()
         self._write_path = WritePath(mirror, frontend, self._mode, self.hold.land, self._spawn, config.mirror.sync_timeout)
+        self._filter_path = replace(self._write_path, landed=functools.partial(self.hold.land, by_filter=True))
         self._translator = Translator(
             self._write_path,
             catalog,
@@ -192,7 +193,8 @@ class Router:
         return RelayTo(self._sides.source.upstreams[role], route.retry)
 
     def _journaled(self, role: str, route: Route, head: Request, listing: Listing | None = None) -> RelayTo:
-        return RelayTo(self._primary.upstreams[role], route.retry, WriteTap(self._write_path, route, role, head, listing))
+        path = self._filter_path if route.by_filter else self._write_path
+        return RelayTo(self._primary.upstreams[role], route.retry, WriteTap(path, route, role, head, listing))
 
     def _unmirrored(self, role: str, route: Route, head: Request) -> RelayTo:
         tap = UnmirroredTap(functools.partial(self._owe, route), functools.partial(self._refusal, head, route))
@@ -233,10 +235,10 @@ class Router:
 
     async def _write(self, role: str, route: Route, request: Request) -> Reply | RelayTo:
         try:
-            await self.hold.passed(len(request.body))
+            await self.hold.passed(len(request.body), by_filter=route.by_filter)
         except ProxyError as error:
             return self._refusal(request, route, error)
-        self.hold.take_off()
+        self.hold.take_off(by_filter=route.by_filter)
         flying = True
         try:
             # The primary may have changed while this write waited, so the plan is asked again.
@@ -247,7 +249,7 @@ class Router:
             return self._refusal(request, route, error)
         finally:
             if flying:
-                self.hold.land()
+                self.hold.land(by_filter=route.by_filter)
 
     async def _write_now(self, role: str, route: Route, request: Request) -> Reply | RelayTo:
         match self._actions[route.kind]:

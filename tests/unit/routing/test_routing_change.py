@@ -3,7 +3,7 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from fakes.plain_frontend import put, remove
+from fakes.plain_frontend import put, remove, request
 from fakes.sidecar import Sidecar
 
 from proxy.config import Phase
@@ -70,6 +70,26 @@ async def test_writes_issued_in_the_hold_go_late_and_in_order_to_the_new_primary
         await asyncio.gather(first, change, *late)
         assert len(sidecar.upstream.asked) == 1
         assert (await sidecar.both())[1] == {1: 1.0, 2: 4.0}
+
+
+async def test_the_hold_begins_when_no_write_by_filter_is_under_way(tmp_path) -> None:
+    async with Sidecar(tmp_path) as sidecar:
+        hold, release = sidecar.parts.router.hold, asyncio.Event()
+
+        async def slow(_) -> None:
+            await release.wait()
+
+        sidecar.upstream.before = slow
+        first = asyncio.ensure_future(sidecar.ask(request("remove_where", "c", group=1)))
+        await sidecar.until(lambda: bool(sidecar.upstream.asked))
+        change = asyncio.ensure_future(sidecar.change(Phase.CUTOVER))
+        second = asyncio.ensure_future(sidecar.ask(request("remove_where", "c", group=2)))
+        await sidecar.until(lambda: hold.waiting == 1)
+        assert (hold.holding, hold.flying_by_filter) == (False, 1)
+        release.set()
+        await asyncio.gather(first, change, second)
+        assert (hold.flying, hold.flying_by_filter) == (0, 0)
+        assert len(sidecar.upstream.asked) == 1
 
 
 async def test_reads_go_on_in_the_hold(tmp_path) -> None:

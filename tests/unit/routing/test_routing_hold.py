@@ -141,3 +141,23 @@ async def _stay(turnstile: Turnstile) -> None:
 async def _pass_alone(turnstile: Turnstile) -> None:
     async with turnstile.alone():
         pass
+
+
+async def test_writes_by_filter_may_wait_first_while_the_others_go_on() -> None:
+    hold = Hold(max_requests=3, max_bytes=100)
+    hold.calm()
+    await asyncio.wait_for(hold.passed(1), 1)
+    waiting = asyncio.ensure_future(hold.passed(1, by_filter=True))
+    await settle()
+    assert not waiting.done()
+    hold.release()
+    await waiting
+
+
+async def test_writes_by_filter_are_counted_among_the_others() -> None:
+    hold = Hold(max_requests=3, max_bytes=100)
+    hold.take_off()
+    hold.take_off(by_filter=True)
+    assert (hold.flying, hold.flying_by_filter) == (2, 1)
+    hold.land(by_filter=True)
+    assert (hold.flying, hold.flying_by_filter) == (1, 0)
