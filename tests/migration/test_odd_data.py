@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from pymilvus import MilvusClient
 
 from tests.migration.shelf import Shelf
 from tests.migration.world import World
@@ -27,8 +26,7 @@ def test_a_payload_that_qdrant_cannot_store_is_parked_shown_and_holds_nothing_el
     world.shelf(BOOKS, 100)
     sidecar = world.sidecar()
     sidecar.copy()
-    client = MilvusClient(uri=sidecar.url)
-    world.callback(client.close)
+    client = world.client(sidecar)
     client.upsert("books", [BOOKS.row(1, 2) | {"tags": nested(60)}])
     client.upsert("books", [BOOKS.row(2, 2) | {"tags": nested(600)}, BOOKS.row(3, 2)])
     client.upsert("books", [BOOKS.row(4, 2)])
@@ -54,8 +52,7 @@ def test_a_parked_point_that_is_discarded_has_to_be_verified(world: World) -> No
     world.shelf(BOOKS, 10)
     sidecar = world.sidecar()
     sidecar.copy()
-    client = MilvusClient(uri=sidecar.url)
-    world.callback(client.close)
+    client = world.client(sidecar)
     client.upsert("books", [BOOKS.row(2, 2) | {"tags": nested(300)}])
     sidecar.drained()
     sidecar.post("/v1/parked/discard", numbers=[])

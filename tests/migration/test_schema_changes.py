@@ -3,29 +3,21 @@
 from __future__ import annotations
 
 import pytest
-from pymilvus import MilvusClient
 from qdrant_client.models import Distance, VectorParams
 
 from tests.migration.judge import qdrant_rows
 from tests.migration.shelf import DEFAULT, Shelf
 from tests.migration.world import World
-from tests.servers.sidecar import Sidecar
 
 pytestmark = pytest.mark.milvus
 BOOKS = Shelf("books")
 OF_READS = ("recall", "tail", "latency", "errors", "violations", "reads")
 
 
-def application(world: World, sidecar: Sidecar) -> MilvusClient:
-    client = MilvusClient(uri=sidecar.url)
-    world.callback(client.close)
-    return client
-
-
 def test_what_is_dropped_made_again_and_aliased_while_it_is_mirrored_arrives(world: World) -> None:
     world.shelf(BOOKS, 300)
     sidecar = world.sidecar()
-    client = application(world, sidecar)
+    client = world.client(sidecar)
     sidecar.copy()
     client.drop_collection("books")
     again = Shelf("books", metric="L2", dim=4)
@@ -51,7 +43,7 @@ def test_what_is_dropped_made_again_and_aliased_while_it_is_mirrored_arrives(wor
 def test_what_is_made_after_cutover_comes_to_the_source_too(world: World) -> None:
     world.shelf(BOOKS, 100)
     sidecar = world.sidecar()
-    client = application(world, sidecar)
+    client = world.client(sidecar)
     sidecar.copy()
     sidecar.change("cutover", *OF_READS)
     films = Shelf("films", metric="IP", partitions=("old",))
@@ -74,7 +66,7 @@ def test_a_rename_that_the_target_cannot_follow_is_a_debt_that_is_shown(world: W
     world.shelf(BOOKS, 100)
     sidecar = world.sidecar()
     sidecar.copy()
-    application(world, sidecar).rename_collection("books", "novels")
+    world.client(sidecar).rename_collection("books", "novels")
     sidecar.drained()
     assert "rename" in sidecar.status()["debts"]["novels"].lower()
 
@@ -86,13 +78,13 @@ def test_a_collection_that_stands_on_the_target_with_another_schema_stops_the_mi
     with pytest.raises(RuntimeError, match=r"409.*books exists on the target and differs"):
         sidecar.enter("mirror")
     assert sidecar.status()["phase"] == "passthrough"
-    assert application(world, sidecar).query("books", filter="id == 1", output_fields=["version"])[0]["version"] == 1
+    assert world.client(sidecar).query("books", filter="id == 1", output_fields=["version"])[0]["version"] == 1
 
 
 def test_ids_that_the_source_makes_arrive_and_after_cutover_such_an_insert_is_refused_by_name(world: World) -> None:
     world.direct.create_collection("auto", 4, auto_id=True)
     sidecar = world.sidecar()
-    client = application(world, sidecar)
+    client = world.client(sidecar)
     sidecar.copy()
     ids = client.insert("auto", [{"vector": [1.0, 2.0, 3.0, float(number)], "n": number} for number in range(20)])["ids"]
     sidecar.drained()

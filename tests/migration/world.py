@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 from typing import Any, Final, Self, TypeVar
@@ -41,9 +40,6 @@ class World:
         """It ends with the test."""
         return self._stack.enter_context(made)
 
-    def callback(self, end: Callable[[], object]) -> None:
-        self._stack.callback(end)
-
     def shelf(self, shelf: Shelf, numbers: int) -> Shelf:
         """Made and filled at the source."""
         shelf.create(self.direct)
@@ -59,9 +55,15 @@ class World:
         """Begun; ends with the test, if not before."""
         return self.enter(Load(sidecar.url, shelf, numbers, **options))
 
+    def client(self, sidecar: Sidecar) -> MilvusClient:
+        """An application without load; closed with the test."""
+        client = MilvusClient(uri=sidecar.url)
+        self._stack.callback(client.close)
+        return client
+
     def qdrant(self) -> QdrantClient:
         client = self.target.client(prefer_grpc=False)
-        self.callback(client.close)
+        self._stack.callback(client.close)
         return client
 
     def sides(self, collection: str) -> Sides:
