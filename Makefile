@@ -18,8 +18,9 @@ $(VENV)/.ready-%: pyproject.toml protos/build_hook.py $(wildcard protos/vecferry
 demo: $(VENV)/.ready-demo ## the whole migration on real servers, with a live display
 	$(BIN)/python -m demo $(PAIR)
 
-test: $(VENV)/.ready-dev ## all tests that this machine can run
-	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist worksteal $(ARGS)
+test: $(VENV)/.ready-dev ## all tests that this machine can run; those that look at times, by themselves
+	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist worksteal -m "not alone" $(ARGS)
+	$(BIN)/python -m pytest -m alone $(ARGS)
 
 check: $(VENV)/.ready-dev ## format, lint, types, import rules, Kubernetes files
 	$(BIN)/ruff format --check .

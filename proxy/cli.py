@@ -23,7 +23,9 @@ from proxy import config as settings
 from proxy.control import render
 from proxy.errors import ConfigError, ProxyError
 
-console: Final = Console()
+PIPED_WIDTH: Final = 200
+"""Columns where nobody looks at a terminal: a script must not lose a word to a narrow guess."""
+console: Final = Console(width=None if sys.stdout.isatty() else PIPED_WIDTH)
 errors: Final = Console(stderr=True)
 
 REFUSED, USAGE, UNREACHABLE, FAILED = 1, 2, 3, 4

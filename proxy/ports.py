@@ -277,6 +277,9 @@ class Backend(Protocol):
 
     async def count(self, count: Count, consistency: Consistency = Consistency.LATEST) -> int: ...
 
+    async def duplicates(self, collection: str) -> int:
+        """Rows that no read shows, because another has their id; 0 where ids are unique. Exact only while nobody writes."""
+
     # schema
     async def collections(self) -> tuple[str, ...]: ...
 

@@ -109,6 +109,9 @@ class MemoryBackend:
         rows = [point for point in found if search.using in point.vectors]
         return tuple(_nearest(metric, search, vector, rows) for vector in search.vectors)
 
+    async def duplicates(self, collection: str) -> int:
+        return 0
+
     async def count(self, count: Count, consistency: Consistency = Consistency.LATEST) -> int:
         return len(self._where(count.collection, count.filter, count.partitions))
 

@@ -138,7 +138,8 @@ class Tasks:
 
     async def _restore(self, task: Task) -> None:
         document = await self._checkpoints.load(_row(task.status.name))
-        if document is None:
+        # Asked for while this was read: what was kept may be the new run, which is launched already.
+        if document is None or task.status.started is not None:
             return
         document |= {"state": TaskState(document["state"]), "collections": tuple(document["collections"])}
         task.enter(TaskStatus(**document))

@@ -7,7 +7,7 @@ import pytest
 from tests.migration.shelf import Shelf
 from tests.migration.world import World
 
-pytestmark = pytest.mark.milvus
+pytestmark = [pytest.mark.milvus, pytest.mark.alone]
 ROWS = 1000
 CHANGES = 10
 OF_READS = ("recall", "tail", "latency", "errors", "violations", "reads")

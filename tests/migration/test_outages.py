@@ -58,6 +58,7 @@ def test_a_sidecar_that_is_killed_twice_under_load_and_once_after_cutover_loses_
     load.check(world.sides(BOOKS.name))
 
 
+@pytest.mark.alone
 def test_a_target_that_is_down_under_load_is_noticed_by_nobody_and_catches_up(world: World) -> None:
     world.shelf(BOOKS, ROWS)
     sidecar = world.sidecar()

@@ -99,7 +99,8 @@ class FaultProxy:
     async def _reset(self) -> None:
         for writer in [each for each in self._writers if not each.is_closing()]:
             found: socket.socket = writer.get_extra_info("socket")
-            found.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, NO_LINGER)
+            if found.fileno() >= 0:  # the other side may have closed it in this moment
+                found.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, NO_LINGER)
             writer.transport.abort()
         for task in self._tasks:
             task.cancel()

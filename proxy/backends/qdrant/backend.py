@@ -124,6 +124,9 @@ class QdrantBackend:
             return await self._query(search, schema, consistency)
         return await self._range_search(search, schema, consistency)
 
+    async def duplicates(self, collection: str) -> int:
+        return 0
+
     async def count(self, count: Count, consistency: Consistency = Consistency.LATEST) -> int:
         schema = self._catalog.schema(count.collection)
         reply = await self._client.read(self._client.points.Count, compile.count(count, schema, consistency))

@@ -32,7 +32,15 @@ def test_a_message_that_unfolds_beyond_the_limit_is_refused() -> None:
 
 
 @pytest.mark.parametrize(
-    "body", [b"", b"\0\0\0", framed(b"abc")[:-1], framed(b"abc") + b"d", packed(b"no gzip"), packed(gzip.compress(b"abc", mtime=0)[:-9])]
+    "body",
+    [
+        b"",
+        b"\0\0\0",
+        framed(b"abc")[:-1],
+        framed(b"abc") + b"d",
+        packed(b"no gzip"),
+        packed(gzip.compress(b"abc", mtime=0)[:-9]),
+    ],
 )
 def test_what_is_no_frame_is_refused(body: bytes) -> None:
     with pytest.raises(Refused):

@@ -105,5 +105,5 @@ class Stage:
                 await self.source.remove(tuple(keys))
 
     async def quiet(self) -> None:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             await self.mirror.drained()

@@ -140,6 +140,20 @@ async def test_a_running_task_goes_on_after_a_restart(checkpoints):
     assert (job.begun, job.asked) == (2, ("a",))
 
 
+async def test_a_task_asked_for_while_the_last_state_is_read_runs_once(checkpoints):
+    job = Job()
+    tasks = Tasks({"copy": job.run}, checkpoints, SystemClock())
+    async with asyncio.TaskGroup() as group:
+        running = group.create_task(tasks.run())
+        await asyncio.sleep(0)
+        await tasks.start("copy")
+        await job.reported.wait()
+        job.let_go.set()
+        assert (await tasks.wait("copy")).state is TaskState.DONE
+        running.cancel()
+    assert job.begun == 1
+
+
 async def test_a_paused_task_is_still_paused_after_a_restart(checkpoints):
     job = Job()
     job.let_go.set()
