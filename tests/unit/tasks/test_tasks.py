@@ -142,7 +142,7 @@ async def test_a_running_task_goes_on_after_a_restart(checkpoints):
 
 async def test_a_task_asked_for_while_the_last_state_is_read_runs_once(checkpoints):
     job = Job()
-    tasks = Tasks({"copy": job.run}, checkpoints, SystemClock())
+    tasks = Tasks({"read first": Job().run, "copy": job.run}, checkpoints, SystemClock())
     async with asyncio.TaskGroup() as group:
         running = group.create_task(tasks.run())
         await asyncio.sleep(0)
