@@ -3,7 +3,8 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v p
 VENV ?= .venv
 BIN := $(VENV)/bin
 PAIR ?= milvus-qdrant
-# Many tests wait for servers, so a few more workers than cores; each has servers of its own.
+# Many tests wait for servers, so a few more workers than cores; each has servers of its own. They must agree on the names of
+# tests, some of which print sets: hence the hash seed.
 WORKERS ?= 3
 
 .PHONY: demo test check bench lock docs clean help
@@ -19,7 +20,7 @@ demo: $(VENV)/.ready-demo ## the whole migration on real servers, with a live di
 	$(BIN)/python -m demo $(PAIR)
 
 test: $(VENV)/.ready-dev ## all tests that this machine can run; those that look at times, by themselves
-	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist worksteal -m "not alone" $(ARGS)
+	PYTHONHASHSEED=0 $(BIN)/python -m pytest --numprocesses $(WORKERS) --dist worksteal -m "not alone" $(ARGS)
 	$(BIN)/python -m pytest -m alone $(ARGS)
 
 check: $(VENV)/.ready-dev ## format, lint, types, import rules, Kubernetes files
