@@ -134,11 +134,17 @@ class Applier:
         while lane:
             await self._dirty.changed.until(lambda: not self._dirty.full(name))
             await self.moved.until(lambda: not self._paused)
+            await self._until_durable(lane[0])
             done = await self._apply_change(lane) if lane[0].route.kind is Kind.SCHEMA else await self._apply_batch(name, lane)
             self._handed -= done
             self.moved.ring()
         del self._lanes[name]
         self.moved.ring()
+
+    async def _until_durable(self, entry: Entry) -> None:
+        """Its client waits for that too, and comes first: what is done here would delay the reply."""
+        journal = self._parts.journal
+        await journal.until(lambda: entry.step <= journal.progress.durable or journal.error is not None)
 
     async def _apply_change(self, lane: deque[Entry]) -> int:
         entry = lane.popleft()
