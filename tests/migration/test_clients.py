@@ -37,6 +37,7 @@ def differing(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, 
     return {step: (seen, after[step]) for step, seen in before.items() if seen != after[step]}
 
 
+@pytest.mark.timeout(1200)  # on a fresh machine it makes four environments first
 def test_four_client_versions_see_the_same_direct_mirrored_and_after_cutover(world: World) -> None:
     clients = versions()
     direct = run_all(clients, world.source_url, "direct")
