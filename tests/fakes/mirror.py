@@ -220,11 +220,13 @@ class FakeMirror:
     async def _settle(self, key: Key) -> None:
         self.settling.add(key)
         generation = self.dirty[key]
-        found = await self.primary.fetch(Fetch(key.collection, (key,)))
         try:
+            found = await self.primary.fetch(Fetch(key.collection, (key,)))
             await (self.secondary.put([found[key]]) if key in found else self.secondary.remove([key]))
         except Uncertain:
             self.later.add(key)
+        except NotFound:  # its collection was dropped meanwhile, as the real mirror takes it: nothing is left to settle
+            del self.dirty[key]
         else:
             if self.dirty[key] == generation:
                 del self.dirty[key]
