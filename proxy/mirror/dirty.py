@@ -224,10 +224,6 @@ class DirtyKeys:
             return set()
         return {key for key in keys if key in self._parked or self.at_work(key)}
 
-    def dirty(self, key: Key) -> bool:
-        """Parked keys aside."""
-        return key in self._later or self.at_work(key)
-
     def at_work(self, key: Key) -> bool:
         """To be settled as soon as possible."""
         return key in self._taken or key in self._waiting.get(key.collection, ())

@@ -257,10 +257,22 @@ class Mirror:
             self._dirty.mark(marks)
 
     async def settled(self, keys: Collection[Key]) -> None:
-        """Until none of them is dirty and no write that has ended by now waits in the journal; parked ones are left aside."""
+        """Until no write that has ended by now waits in the journal, and each of them was clean once since: an application that
+        writes some of them all the time leaves no moment at which all are. Parked ones are left aside, and so is what may land
+        only later."""
+        await self._applied_by_now()
+        left = list(keys)
+        while left := [key for key in left if self._dirty.at_work(key)]:
+            await self._dirty.changed.next()
+
+    async def landed_until(self, position: int) -> None:
+        """No write numbered up to `position` can land on the primary any more, and what became of it is planned."""
+        await self._applier.moved.until(lambda: all(seq > position for seq in self._window.open))
+        await self._applied_by_now()
+
+    async def _applied_by_now(self) -> None:
         ended = self._journal.ended
         await self._applier.moved.until(lambda: self._backlog.is_past(ended))
-        await self._dirty.changed.until(lambda: not any(map(self._dirty.dirty, keys)))
 
     # ---- the operator's ----
 

@@ -20,6 +20,10 @@ class Pulse:
 
     async def until(self, holds: Callable[[], bool]) -> None:
         while not holds():
-            future = asyncio.get_running_loop().create_future()
-            self._waiting.append(future)
-            await future
+            await self.next()
+
+    async def next(self) -> None:
+        """Until it rings."""
+        future = asyncio.get_running_loop().create_future()
+        self._waiting.append(future)
+        await future

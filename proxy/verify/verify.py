@@ -59,10 +59,16 @@ class Verify:
         stopped = await load(self._checkpoints, TASK)
         walk = stopped if stopped and stopped.continues(collections, roles.epoch) else Walk(roles.epoch, collections, names)
         run = _Run(roles, Comparison(self._subject, roles, progress), progress, patient)
+        await self._until_landed(progress)
         walk = replace(walk, total=walk.total or await self._count(run, walk))
         while walk.ahead:
             walk = await self._collection(run, walk if walk.collection else await self._begin(run, walk))
         await self._checkpoints.drop(TASK)
+
+    async def _until_landed(self, progress: Progress) -> None:
+        """A write whose outcome nobody knows may leave a debt when it can land no more: a pass before that would be in vain."""
+        progress.stalled("writes whose outcome is unknown, until they can land no more (mirror.linger)")
+        await self._subject.mirror.landed_until(self._subject.mirror.position)
 
     async def _count(self, run: _Run, walk: Walk) -> int:
         """Points of both sides."""

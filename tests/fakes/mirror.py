@@ -200,6 +200,9 @@ class FakeMirror:
         for key in keys:
             await _until(lambda key=key: key not in self.dirty)
 
+    async def landed_until(self, position: int) -> None:
+        await self.known_until(position)
+
     async def run(self) -> None:
         async with asyncio.TaskGroup() as group:
             for _ in range(SETTLERS):

@@ -7,9 +7,9 @@ import pytest
 from fakes.plain_frontend import point, put, remove, request, schema_of
 from mirror_stage import Stage
 
-from proxy.config import JournalConfig, WhenFull
+from proxy.config import JournalConfig, MirrorConfig, WhenFull
 from proxy.errors import Broken, Refused, Unavailable, Uncertain
-from proxy.mirror.mirror import Listing
+from proxy.mirror.mirror import Listing, Mirror
 from proxy.model.operation import CreateCollection, RenameCollection
 from proxy.model.point import Key
 from proxy.ports import Outcome, Reply, Request
@@ -391,6 +391,35 @@ async def test_known_until_waits_for_outcomes(stage: Stage) -> None:
     assert not waiting.done()
     stage.mirror.end(ticket, Outcome.REFUSED, None)
     await asyncio.wait_for(waiting, 5)
+
+
+async def test_keys_that_are_never_clean_together_are_waited_for_one_by_one(stage: Stage) -> None:
+    stage.config = MirrorConfig(linger=0.05, retry_max=0.05, batch_points=1, concurrency=1)
+    mirror = await stage.restart()
+    hot = asyncio.ensure_future(_always_one_dirty(mirror, key(1), key(2)))
+    await asyncio.sleep(0)
+    await asyncio.wait_for(mirror.settled([key(1), key(2)]), 5)
+    assert not hot.done()
+    hot.cancel()
+
+
+async def _always_one_dirty(mirror: Mirror, one: Key, other: Key) -> None:
+    mirror.mark_dirty([one], "hot")
+    while True:
+        mirror.mark_dirty([other], "hot")
+        await mirror._dirty.changed.until(lambda: not mirror._dirty.at_work(one))  # noqa: B023  read at once
+        one, other = other, one
+
+
+async def test_landed_until_waits_for_the_linger_of_a_write_whose_outcome_nobody_knows(stage: Stage) -> None:
+    stage.config = MirrorConfig(linger=0.5, retry_max=0.05)
+    mirror = await stage.restart()
+    mirror.end(stage.begin(put("c", (1, 1.0))), Outcome.UNKNOWN, None)
+    waiting = asyncio.ensure_future(mirror.landed_until(mirror.position))
+    await mirror.settled([key(1)])
+    assert not waiting.done()
+    await asyncio.wait_for(waiting, 5)
+    assert mirror.touched("c", mirror.position).keys == set()
 
 
 async def test_the_mirror_turns_only_when_it_is_drained(stage: Stage) -> None:
