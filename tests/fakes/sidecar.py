@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Protocol, Self, cast
 
 from fakes.plain_frontend import ROUTES, PlainFrontend, point, schema_of
 
@@ -29,6 +29,7 @@ from proxy.model.point import Key
 from proxy.model.schema import Product
 from proxy.ports import Catalog, Headers, Kind, RelayTo, Reply, Request, Route, Work
 from proxy.routing import execute
+from proxy.routing.router import Router
 from proxy.routing.sides import Side, Sides
 from proxy.store.migration import Decision
 from proxy.store.state_dir import Identity, StateDir
@@ -81,6 +82,14 @@ class TalkingFrontend(PlainFrontend):
         if isinstance(operation, Count):
             return int(body)
         return {Key(operation.collection, None, int(id)): point(operation.collection, int(id), v) for id, v in body.items()}
+
+
+class Answering(Protocol):
+    """An upstream that can be asked without a socket."""
+
+    name: str
+
+    async def answer(self, request: Request) -> Reply: ...
 
 
 class SourceUpstream:
@@ -205,20 +214,14 @@ class Sidecar:
     # ---- the client ----
 
     def begin(self, request: Request) -> Said:
-        exchange = FakeExchange(request)
-        self.parts.router.begin(exchange, "rest")
-        return exchange.said
+        return begin(self.parts.router, request)
 
     async def ask(self, request: Request) -> Reply:
         """One request to its reply; cancelled when the client leaves."""
         return await self.see(self.begin(request), request)
 
     async def see(self, said: Said, request: Request) -> Reply:
-        decision: Reply | RelayTo | None = said.relay
-        if said.work is not None:
-            decision = await said.work(request)
-        assert decision is not None
-        return decision if isinstance(decision, Reply) else await _relayed(decision, request)
+        return await see(said, request)
 
     async def get(self, *ids: int) -> Any:
         return json.loads((await self.ask(_request("get", ids=ids))).body)
@@ -240,6 +243,20 @@ class Sidecar:
         return _values(self.source), _values(self.target)
 
 
+def begin(router: Router, request: Request) -> Said:
+    exchange = FakeExchange(request)
+    router.begin(exchange, "rest")
+    return exchange.said
+
+
+async def see(said: Said, request: Request) -> Reply:
+    decision: Reply | RelayTo | None = said.relay
+    if said.work is not None:
+        decision = await said.work(request)
+    assert decision is not None
+    return decision if isinstance(decision, Reply) else await relayed(decision, request)
+
+
 def _values(backend: MemoryBackend) -> dict[int, float]:
     return {int(key.id): found.payload["v"] for key, found in backend._points["c"].items()}
 
@@ -248,12 +265,12 @@ def _request(path: str, **fields: Any) -> Request:
     return Request(b"POST", f"/{path}".encode(), (), json.dumps({"c": "c", **fields}).encode())
 
 
-async def _relayed(to: RelayTo, request: Request) -> Reply:
+async def relayed(to: RelayTo, request: Request) -> Reply:
     """As proxy.net does it with and without a tap; a client that leaves cancels."""
-    assert isinstance(to.upstream, SourceUpstream)
+    upstream = cast(Answering, to.upstream)
     tap = to.tap
     if tap is None:
-        return await to.upstream.answer(request)
+        return await upstream.answer(request)
     sent = replied = False
     try:
         instead = await _gone(lambda go: tap.request(request, go))
@@ -261,7 +278,7 @@ async def _relayed(to: RelayTo, request: Request) -> Reply:
             tap.failed(Unavailable("answered"), sent=False)
             return instead
         sent = True
-        reply = await to.upstream.answer(request)
+        reply = await upstream.answer(request)
         replied = True
         instead = await _gone(lambda go: tap.reply(reply, go))
     except (asyncio.CancelledError, ProxyError):
