@@ -6,13 +6,14 @@ An unknown key, a wrong type, a missing secret stops the start with the key's pa
 
 from __future__ import annotations
 
+import base64
 import difflib
 import os
 import re
 from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeAlias
+from typing import Annotated, Any, Final, Literal, TypeAlias
 
 import yaml
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError, model_validator
@@ -49,6 +50,7 @@ class WhenFull(StrEnum):
     SHED = "shed"
 
 
+KEY_BYTES: Final = 32
 _UNITS = {"ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 SIZES = {"": 1, "B": 1, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "TiB": 2**40}
 
@@ -86,6 +88,16 @@ def _secret(value: object) -> object:
     return value
 
 
+def _key(value: SecretStr) -> SecretStr:
+    try:
+        size = len(base64.b64decode(value.get_secret_value(), validate=True))
+    except ValueError:
+        size = 0
+    if size != KEY_BYTES:
+        raise ValueError(f"must be base64 of {KEY_BYTES} random bytes: `openssl rand -base64 {KEY_BYTES}`")
+    return value
+
+
 Seconds: TypeAlias = Annotated[float, BeforeValidator(_seconds), Field(gt=0)]
 """A number of seconds, or a text such as `250ms`, `10s`, `5m`."""
 Bytes: TypeAlias = Annotated[int, BeforeValidator(_bytes), Field(gt=0)]
@@ -94,6 +106,8 @@ Address: TypeAlias = Annotated[str, AfterValidator(_address)]
 """host:port; an IPv6 host in brackets; no host: every interface."""
 Secret: TypeAlias = Annotated[SecretStr, BeforeValidator(_secret)]
 """A text, `{env: NAME}` or `{file: PATH}`; prints as ***."""
+Key: TypeAlias = Annotated[Secret, AfterValidator(_key)]
+"""A secret that is base64 of 32 bytes."""
 Fraction: TypeAlias = Annotated[float, Field(ge=0, le=1)]
 
 
@@ -204,6 +218,8 @@ class JournalConfig(Group):
     """How long a write waits for room before it is refused as unavailable."""
     body_limit: Bytes = 64 * 2**20
     """Larger request bodies are journaled by their keys only."""
+    key: Key | None = None
+    """When set, what the journal holds is encrypted with it (AES-256-GCM): base64 of 32 random bytes. docs/security.md"""
 
 
 class MirrorConfig(Group):

@@ -16,24 +16,16 @@ from pathlib import Path
 from typing import Final, TypeAlias
 
 from proxy.config import JournalConfig
-from proxy.errors import Broken, ProxyError
+from proxy.errors import Broken, ConfigError, ProxyError
 from proxy.mirror import tables
 from proxy.mirror.pulse import Pulse
-from proxy.mirror.record import (
-    OUTCOME_OF,
-    OUTCOMES,
-    Intent,
-    decode_head,
-    decode_key,
-    decode_reply,
-    encode_head,
-    encode_key,
-    encode_reply,
-)
+from proxy.mirror.record import OUTCOME_OF, OUTCOMES, Intent
+from proxy.mirror.sealed import DIRTY, PARKED, PLAIN_ROWS, RECHECKS, Rows, check_key
 from proxy.mirror.tables import Change, rows
 from proxy.mirror.writer import Progress, ThreadWriter, Writer
 from proxy.model.point import Key
 from proxy.ports import Outcome, Reply
+from proxy.store.seal import seal_of
 
 Told: TypeAlias = Callable[[ProxyError | None], None]
 
@@ -84,8 +76,9 @@ class Contents:
 class Journal:
     """Everything but `page` and `entry` comes from the loop and returns at once."""
 
-    def __init__(self, writer: Writer, found: Contents, config: JournalConfig) -> None:
+    def __init__(self, writer: Writer, found: Contents, config: JournalConfig, sealed: Rows = PLAIN_ROWS) -> None:
         self._writer = writer
+        self._sealed = sealed
         self.config = config
         self.found = found
         self.entries = found.entries
@@ -102,11 +95,19 @@ class Journal:
 
     @classmethod
     def open(cls, directory: Path, config: JournalConfig) -> Journal:
-        """Raises Broken where the file is damaged, with what to do; Unavailable where the disk refuses."""
+        """Raises Broken where the file is damaged, with what to do; Unavailable where the disk refuses; ConfigError where
+        it is sealed with another key.
+        """
+        seal = seal_of(config.key)
         writer = ThreadWriter(directory / "journal.db", config)
         try:
-            return cls(writer, contents(writer.connection), config)
-        except sqlite3.DatabaseError as error:
+            check_key(writer.connection, seal)
+            sealed = Rows(seal)
+            return cls(writer, contents(writer.connection, sealed), config, sealed)
+        except ConfigError:
+            writer.close()
+            raise
+        except (sqlite3.DatabaseError, Broken) as error:
             writer.close()
             raise Broken(f"the journal in {directory} is damaged: {error}") from error
 
@@ -151,19 +152,19 @@ class Journal:
 
     def append(self, seq: int, intent: Intent) -> int:
         """The number of the step that writes it."""
-        body = b"" if intent.keys_only else intent.request.body
+        size = 0 if intent.keys_only else len(intent.request.body)
         self.entries += 1
-        self.bytes += len(body)
-        step = self._writer.submit([Change(tables.APPEND, lambda: ((seq, encode_head(intent), body),))], sync=True)
-        self._unwritten.append((step, len(body)))
-        self._unwritten_bytes += len(body)
+        self.bytes += size
+        step = self._writer.submit([Change(tables.APPEND, lambda: (self._sealed.entry(seq, intent),))], sync=True)
+        self._unwritten.append((step, size))
+        self._unwritten_bytes += size
         return step
 
     def end(self, seq: int, outcome: Outcome, horizon: int | None, reply: Reply | None) -> int:
         """Its place in the order of outcomes."""
         self.ended = ended = self.ended + 1
-        blob = None if reply is None else encode_reply(reply)
-        self._writer.submit([rows(tables.END, (ended, seq, OUTCOMES[outcome], horizon, blob))], sync=False)
+        row = ended, seq, OUTCOMES[outcome], horizon
+        self._writer.submit([Change(tables.END, lambda: ((*row, self._sealed.reply(seq, reply)),))], sync=False)
         return ended
 
     def move(self, seq: int, horizon: int) -> int:
@@ -188,30 +189,30 @@ class Journal:
 
     async def page(self, after: int) -> Sequence[Stored]:
         """Entries in the order of their outcomes, behind place `after`; only what is written."""
-        return await self._writer.read(lambda db: _page(db, after))
+        return await self._writer.read(lambda db: _page(db, after, self._sealed))
 
     # ---- keys ----
 
     def mark(self, marks: Mapping[Key, str]) -> None:
-        self._keys(tables.MARK, [(encode_key(key), why) for key, why in marks.items()], sync=True)
+        self._put(tables.MARK, DIRTY, marks)
 
     def unmark(self, keys: Iterable[Key]) -> None:
-        self._keys(tables.UNMARK, [(encode_key(key),) for key in keys])
+        self._drop(tables.UNMARK, DIRTY, keys)
 
     def mark_later(self, marks: Mapping[Key, str]) -> None:
-        self._keys(tables.MARK_LATER, [(encode_key(key), why) for key, why in marks.items()], sync=True)
+        self._put(tables.MARK_LATER, RECHECKS, marks)
 
     def unmark_later(self, keys: Iterable[Key]) -> None:
-        self._keys(tables.UNMARK_LATER, [(encode_key(key),) for key in keys])
+        self._drop(tables.UNMARK_LATER, RECHECKS, keys)
 
     def park(self, key: Key, reason: str, at: float) -> Parked:
         self._parked += 1
         parked = Parked(self._parked, key, reason, at)
-        blob = encode_key(key)
+        blob = self._sealed.key(PARKED, key)
         self._writer.submit(
             [
-                rows(tables.PARK, (blob, parked.id, reason, at)),
-                rows(tables.UNMARK, (blob,)),
+                rows(tables.PARK, (blob, parked.id, self._sealed.text(PARKED, blob, reason), at)),
+                rows(tables.UNMARK, (self._sealed.key(DIRTY, key),)),
                 rows(tables.RAISE_FACT, (parked.id, "parked")),
             ],
             sync=False,
@@ -219,11 +220,16 @@ class Journal:
         return parked
 
     def unpark(self, keys: Iterable[Key]) -> None:
-        self._keys(tables.UNPARK, [(encode_key(key),) for key in keys])
+        self._drop(tables.UNPARK, PARKED, keys)
 
-    def _keys(self, sql: str, values: Sequence[tuple[object, ...]], *, sync: bool = False) -> None:
-        if values:
-            self._writer.submit([Change(sql, lambda: values)], sync=sync)
+    def _put(self, sql: str, table: bytes, marks: Mapping[Key, str]) -> None:
+        if marked := tuple(marks.items()):
+            change = Change(sql, lambda: [self._sealed.mark(table, key, why) for key, why in marked])
+            self._writer.submit([change], sync=True)
+
+    def _drop(self, sql: str, table: bytes, keys: Iterable[Key]) -> None:
+        if gone := tuple(keys):
+            self._writer.submit([Change(sql, lambda: [(self._sealed.key(table, key),) for key in gone])], sync=False)
 
     # ---- marks of progress ----
 
@@ -269,35 +275,36 @@ def _tell(waiting: list[tuple[int, int, Told]], reached: int, error: ProxyError 
         heapq.heappop(waiting)[2](error)
 
 
-def contents(db: sqlite3.Connection) -> Contents:
-    """Reads back all but the entries' records. Raises sqlite3.DatabaseError."""
+def contents(db: sqlite3.Connection, sealed: Rows = PLAIN_ROWS) -> Contents:
+    """Reads back all but the ended entries' records. Raises sqlite3.DatabaseError, and Broken for what does not open."""
     entries, size, seq = db.execute("select count(*), total(length(body)), coalesce(max(seq), 0) from entries").fetchone()
     ended, horizon = db.execute("select coalesce(max(ended), 0), coalesce(max(horizon), 0) from outcomes").fetchone()
     return Contents(
         entries,
-        int(size),
+        int(size) - entries * sealed.overhead,
         max(int(seq), int(horizon), tables.fact(db, "position")),
         int(ended),
-        {seq: decode_head(head, body) for seq, head, body in db.execute(tables.OPEN_ENTRIES)},
-        _marks(db, "select key, why from dirty"),
-        _marks(db, "select key, why from rechecks"),
+        {seq: sealed.intent(seq, head, body) for seq, head, body in db.execute(tables.OPEN_ENTRIES)},
+        _marks(db, "select key, why from dirty", DIRTY, sealed),
+        _marks(db, "select key, why from rechecks", RECHECKS, sealed),
         tuple(
-            Parked(row[0], decode_key(row[1]), row[2], row[3]) for row in db.execute("select id, key, reason, at from parked")
+            Parked(number, sealed.opened_key(PARKED, key), sealed.opened_text(PARKED, key, reason), at)
+            for number, key, reason, at in db.execute("select id, key, reason, at from parked")
         ),
         tables.fact(db, "parked"),
     )
 
 
-def _marks(db: sqlite3.Connection, query: str) -> dict[Key, str]:
-    return {decode_key(key): why for key, why in db.execute(query)}
+def _marks(db: sqlite3.Connection, query: str, table: bytes, sealed: Rows) -> dict[Key, str]:
+    return {sealed.opened_key(table, key): sealed.opened_text(table, key, why) for key, why in db.execute(query)}
 
 
-def _page(db: sqlite3.Connection, after: int) -> list[Stored]:
+def _page(db: sqlite3.Connection, after: int, sealed: Rows) -> list[Stored]:
     page: list[Stored] = []
     size = 0
     for ended, seq, outcome, horizon, reply, head, body in db.execute(tables.PAGE, (after,)):
-        intent = decode_head(head, body)
-        page.append(Stored(seq, ended, intent, OUTCOME_OF[outcome], horizon, None if reply is None else decode_reply(reply)))
+        intent = sealed.intent(seq, head, body)
+        page.append(Stored(seq, ended, intent, OUTCOME_OF[outcome], horizon, sealed.opened_reply(seq, reply)))
         size += len(body)
         if size >= PAGE_BYTES or len(page) >= PAGE_ENTRIES:
             break

@@ -26,10 +26,11 @@ create table if not exists facts (name text primary key, value integer not null)
 create table if not exists entries (seq integer primary key, head blob not null, body blob not null);
 create table if not exists outcomes (
     ended integer primary key, seq integer not null unique, outcome integer not null, horizon integer, reply blob);
-create table if not exists dirty (key blob primary key, why text not null) without rowid;
-create table if not exists rechecks (key blob primary key, why text not null) without rowid;
-create table if not exists parked (key blob primary key, id integer not null, reason text not null, at real not null)
+create table if not exists dirty (key blob primary key, why blob not null) without rowid;
+create table if not exists rechecks (key blob primary key, why blob not null) without rowid;
+create table if not exists parked (key blob primary key, id integer not null, reason blob not null, at real not null)
     without rowid;
+create table if not exists seal (proof blob not null);
 """
 
 APPEND: Final = "insert into entries (seq, head, body) values (?, ?, ?)"
@@ -114,6 +115,25 @@ def _check(db: sqlite3.Connection) -> None:
 
 def fact(db: sqlite3.Connection, name: str) -> int:
     return int(db.execute("select value from facts where name = ?", (name,)).fetchone()[0])
+
+
+def proof(db: sqlite3.Connection) -> bytes | None:
+    """Of the key that what it holds is sealed with."""
+    row = db.execute("select proof from seal").fetchone()
+    return row[0] if row else None
+
+
+def holds_any(db: sqlite3.Connection) -> bool:
+    tables = ("entries", "dirty", "rechecks", "parked")
+    return any(db.execute(f"select exists (select 1 from {table})").fetchone()[0] for table in tables)
+
+
+def prove(db: sqlite3.Connection, proof: bytes | None) -> None:
+    """From now on it is sealed with that key. Pages that are free still hold what was removed, so the file is made anew."""
+    made = [rows("insert into seal (proof) values (?)", (proof,))] if proof else []
+    transact(db, [rows("delete from seal", ()), *made])
+    db.execute("vacuum")
+    db.execute("pragma wal_checkpoint(truncate)")
 
 
 def transact(db: sqlite3.Connection, changes: Iterable[Change]) -> None:
