@@ -11,7 +11,8 @@ import pytest
 from tests.migration.load import Call
 from tests.migration.shelf import Shelf
 from tests.migration.world import EASY, World
-from tests.servers.fault_proxy import FaultProxy, Mood
+from tests.servers.fault_proxy import FaultProxy
+from tests.servers.moods import REFUSE, SILENT, Mood
 from tests.servers.sidecar import wait_until
 
 pytestmark = pytest.mark.milvus
@@ -99,7 +100,7 @@ def test_nothing_owed_is_forgotten_when_the_target_is_down_and_the_sidecar_dies(
     wait_until(lambda: not sidecar.status()["preparing"], 10, sidecar.status)
 
 
-@pytest.mark.parametrize("mood", [Mood.REFUSE, Mood.SILENT])
+@pytest.mark.parametrize("mood", [REFUSE, SILENT], ids=["refuse", "silent"])
 def test_a_source_that_is_away_for_five_seconds_is_bridged(world: World, mood: Mood) -> None:
     """Only a write whose last bytes had left and whose reply was lost may be told as failed: nobody knows how it ended."""
     world.shelf(BOOKS, ROWS)
@@ -116,5 +117,5 @@ def test_a_source_that_is_away_for_five_seconds_is_bridged(world: World, mood: M
     sidecar.drained()
     lost = [call for call in load.errors if call.kind not in READS and call.begun < away < call.begun + call.took]
     assert [call for call in load.errors if call not in lost] == []
-    assert len(lost) <= (2 if mood is Mood.REFUSE else 0)
+    assert len(lost) <= (2 if mood is REFUSE else 0)
     load.check(world.sides(BOOKS.name))
