@@ -1,0 +1,68 @@
+"""What happens in a world, and the rules that hold there. Data only."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from proxy.config import Config, parse
+
+LINGER = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Story:
+    """`wishes`: what the operator of the first sidecar does, one after the other. `pace`: mean seconds between two writes of a
+    client. `slow`: share of the messages that are. `crashes`: the number for each sidecar is drawn from these. `outage`: how
+    likely the target is away for a while. `assassin`: how likely a death in the middle of each change of primary is.
+    """
+
+    name: str
+    sidecars: int = 1
+    clients: int = 3
+    writes: int = 10
+    wishes: tuple[str, ...] = ("backfill",)
+    pace: float = 3.0
+    slow: float = 0.05
+    crashes: tuple[int, ...] = (0, 0, 1, 2)
+    outage: float = 0.3
+    assassin: float = 0.0
+    linger: float = LINGER
+    commits_a_second: float = 200.0
+
+    def config(self) -> Config:
+        """The sidecars' settings: small pages, so that much is in flight at once."""
+        return parse(
+            {
+                "source": {"product": "milvus", "url": "http://source:1"},
+                "target": {"product": "qdrant", "url": "http://target:1"},
+                "listen": {"rest": "127.0.0.1:0"},
+                "state": "nowhere",
+                "routing": {"phase": "mirror"},
+                "mirror": {"linger": self.linger, "batch_points": 4, "retry_max": 2.0},
+                "backfill": {"page": 2},
+                "verify": {"page": 5},
+                "cutover": {"max_hold": 20.0},
+            }
+        )
+
+
+ONE = Story("one")
+"""A sidecar under fire: the mirror beside a backfill."""
+VERIFIED = Story("verified", wishes=("backfill", "around", "verified"), crashes=(0, 0, 1, 1, 2))
+"""Writes around the proxy while verify and repair run beside live writes."""
+CHANGES = Story(
+    "changes",
+    writes=14,
+    wishes=("backfill", "verified", "cutover", "rollback", "cutover"),
+    pace=8.0,
+    slow=0.005,
+    crashes=(0, 0, 0, 1),
+    outage=0.0,
+    assassin=0.5,
+)
+"""The primary changes three times under load, and the process dies in between."""
+SLOW_DISK = Story("slow disk", commits_a_second=0.3)
+TWO = Story("two", sidecars=2, clients=4)
+THREE = Story("three", sidecars=3, clients=6, writes=8)
+
+STORIES = {story.name: story for story in (ONE, VERIFIED, CHANGES, SLOW_DISK, TWO, THREE)}
