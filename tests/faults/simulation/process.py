@@ -71,7 +71,9 @@ class Process:
         self.parts = compose(config, frontend, stored, sides, journal, {}, around.clock)
         self.parts.router.enter(stored.migration.phase)
         self.operator = Operator(self.parts, Standing(config))
-        self._inside = {asyncio.ensure_future(work) for work in (self.parts.mirror.run(), self.parts.tasks.run())}
+        works = (self.parts.mirror.run(), self.parts.tasks.run())
+        # In order, unlike a set: they die in the same order in every run of a seed.
+        self._inside = dict.fromkeys(asyncio.ensure_future(work) for work in works)
 
     async def crash(self) -> None:
         """Nothing of the process remains but what is on the disk; what is on the network goes on. It starts again at once."""
@@ -99,7 +101,7 @@ class Process:
     async def within(self, work: Coroutine[Any, Any, T]) -> T | None:
         """Runs inside the process, and dies with it: None."""
         task = asyncio.ensure_future(work)
-        self._inside.add(task)
+        self._inside[task] = None
         try:
             await asyncio.wait([task])
         except asyncio.CancelledError:
@@ -107,7 +109,7 @@ class Process:
             await asyncio.wait([task])
             raise
         finally:
-            self._inside.discard(task)
+            self._inside.pop(task, None)
         return None if task.cancelled() else task.result()
 
     # ---- what clients see ----

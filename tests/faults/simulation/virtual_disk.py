@@ -68,7 +68,7 @@ class VirtualWriter:
         return self._number
 
     def _wake(self) -> None:
-        if self._told is not None and not self._busy:
+        if self._told is not None and not self._busy and not self._dead:
             self._busy = True
             asyncio.get_running_loop().call_later(self._disk.delay(), self._commit)
 
