@@ -21,7 +21,7 @@ from proxy.backends.qdrant.backend import QdrantBackend
 from proxy.backfill.backfill import Backfill, BackfillSettings
 from proxy.clock import SystemClock
 from proxy.config import Config, Phase, SideConfig
-from proxy.control import http
+from proxy.control import http, port
 from proxy.control.guard import guarded
 from proxy.control.operator import Operator, Standing
 from proxy.control.parts import Parts
@@ -274,8 +274,8 @@ async def _sidecar(
             raise ConfigError("target", f"is needed: the migration in {state.path} is in phase {stored.migration.phase}")
         standing = Standing(config)
         operator = Operator(parts, standing)
-        runner = await http.serve(http.application(operator, config.admin), config.admin.address)
-        stack.push_async_callback(runner.cleanup)
+        admin = await port.serve(http.application(operator, config.admin), config.admin.address)
+        stack.push_async_callback(admin.close)
         if state.after_power_loss:
             await _owe_all(stored, "the machine lost power: what was not on the disk yet is unknown")
             state.acknowledge()

@@ -81,10 +81,17 @@ def operator(command: Callable[..., Any]) -> Callable[..., Any]:
     @click.option(
         "--admin", "url", default="http://127.0.0.1:9900", envvar="VECFERRY_ADMIN", show_default=True, help="Admin API."
     )
-    @click.option("--token", envvar="VECFERRY_ADMIN_TOKEN", help="Its token; better given in the environment.")
+    @click.option("--token", envvar="VECFERRY_ADMIN_TOKEN", help="Its token; here others on this machine can see it.")
+    @click.option(
+        "--token-file",
+        type=click.Path(path_type=Path),
+        envvar="VECFERRY_ADMIN_TOKEN_FILE",
+        help="The file that holds its token.",
+    )
     @click.option("--json", "json_output", is_flag=True, help="Print JSON.")
-    def wrapped(url: str, token: str | None, json_output: bool, **given: Any) -> Any:
-        headers = {"authorization": f"Bearer {token}"} if token else {}
+    def wrapped(url: str, token: str | None, token_file: Path | None, json_output: bool, **given: Any) -> Any:
+        shown = token or _read_token(token_file)
+        headers = {b"authorization": f"Bearer {shown}".encode()} if shown else {}
         try:
             client = httpx.Client(base_url=url, headers=headers, timeout=120.0)
         except httpx.InvalidURL as error:
@@ -95,6 +102,13 @@ def operator(command: Callable[..., Any]) -> Callable[..., Any]:
     wrapped.__name__ = command.__name__
     wrapped.__doc__ = command.__doc__
     return wrapped
+
+
+def _read_token(path: Path | None) -> str:
+    try:
+        return path.read_text("utf-8").strip() if path is not None else ""
+    except (OSError, UnicodeDecodeError) as error:
+        fail(USAGE, f"--token-file {path}: {error.strerror if isinstance(error, OSError) else 'no text'}")
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})

@@ -12,6 +12,7 @@ import os
 import re
 from collections.abc import Mapping
 from enum import StrEnum
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, TypeAlias
 
@@ -85,7 +86,30 @@ def _secret(value: object) -> object:
                 return Path(path).read_text("utf-8").strip()
             except OSError as error:
                 raise ValueError(f"cannot read the file {path}: {error.strerror}") from error
+            except UnicodeDecodeError:
+                raise ValueError(f"the file {path} is no text") from None
     return value
+
+
+def _not_empty(value: SecretStr) -> SecretStr:
+    # An empty file or variable must not open what a secret was meant to close.
+    if not value.get_secret_value():
+        raise ValueError("the secret is empty")
+    return value
+
+
+def _token(value: SecretStr) -> SecretStr:
+    if not re.fullmatch(r"[\x21-\x7e]+", value.get_secret_value()):
+        raise ValueError("must be printable ASCII without blanks, as a header carries it")
+    return value
+
+
+def _is_loopback(address: str) -> bool:
+    host = address.rpartition(":")[0].strip("[]")
+    try:
+        return host == "localhost" or ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def _key(value: SecretStr) -> SecretStr:
@@ -104,8 +128,10 @@ Bytes: TypeAlias = Annotated[int, BeforeValidator(_bytes), Field(gt=0)]
 """A number of bytes, or a text such as `64MiB`."""
 Address: TypeAlias = Annotated[str, AfterValidator(_address)]
 """host:port; an IPv6 host in brackets; no host: every interface."""
-Secret: TypeAlias = Annotated[SecretStr, BeforeValidator(_secret)]
+Secret: TypeAlias = Annotated[SecretStr, BeforeValidator(_secret), AfterValidator(_not_empty)]
 """A text, `{env: NAME}` or `{file: PATH}`; prints as ***."""
+Token: TypeAlias = Annotated[Secret, AfterValidator(_token)]
+"""A secret that clients show in a header."""
 Key: TypeAlias = Annotated[Secret, AfterValidator(_key)]
 """A secret that is base64 of 32 bytes."""
 Fraction: TypeAlias = Annotated[float, Field(ge=0, le=1)]
@@ -170,8 +196,19 @@ class SideConfig(Group):
 class AdminConfig(Group):
     address: Address = "127.0.0.1:9900"
     """host:port of the admin API, metrics and health."""
-    token: Secret | None = None
+    token: Token | None = None
     """When set, every call but /healthz and /readyz must bring it as `Authorization: Bearer`."""
+    open: bool = False
+    """True: whoever reaches the address may command the sidecar; else an address beyond this machine needs a token."""
+
+    @model_validator(mode="after")
+    def _closed(self) -> AdminConfig:
+        if self.token is None and not self.open and not _is_loopback(self.address):
+            raise ValueError(
+                f"{self.address} can be reached from other machines, and whoever reaches it commands the sidecar: "
+                "set admin.token, or admin.open: true if that is wanted"
+            )
+        return self
 
 
 class CollectionRouting(Group):

@@ -1,29 +1,30 @@
 """The admin API: JSON over HTTP, one call a command. docs/admin-api.md lists it.
 
-Owns: paths, the token, status codes. Not: what a command does (operator.py), what it looks like on a terminal (render.py).
+Owns: paths, bodies, status codes. Not: who may ask (admission.py), the port (port.py), what a command does (operator.py),
+what it looks like on a terminal (render.py).
 """
 
 from __future__ import annotations
 
-import hmac
+import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final, TypeVar
 
 from aiohttp import web
-from aiohttp.typedefs import Middleware
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from proxy.config import AdminConfig
+from proxy.control.admission import Call, admission
 from proxy.control.operator import GatesClosed, Operator
-from proxy.errors import Broken, ConfigError, Reason, Refused, Unavailable
+from proxy.errors import Broken, Reason, Refused, Unavailable
 from proxy.telemetry.metrics import REGISTRY
 
 log = logging.getLogger(__name__)
 
-OPEN_PATHS: Final = frozenset({"/healthz", "/readyz"})
 MAX_BODY: Final = 1 << 20
+BODY_SECONDS: Final = 10.0
 _STATUS: Final[Mapping[Reason, int]] = {
     Reason.NOT_FOUND: 404,
     Reason.ALREADY_EXISTS: 409,
@@ -31,9 +32,6 @@ _STATUS: Final[Mapping[Reason, int]] = {
     Reason.FORBIDDEN: 403,
     Reason.TOO_LARGE: 413,
 }
-
-Call = Callable[[web.Request], Awaitable[web.StreamResponse]]
-
 
 B = TypeVar("B", bound="Body")
 
@@ -65,8 +63,7 @@ class ParkedBody(Body):
 
 
 def application(operator: Operator, config: AdminConfig) -> web.Application:
-    token = config.token.get_secret_value() if config.token else None
-    app = web.Application(client_max_size=MAX_BODY, middlewares=[_errors, _guard(token)])
+    app = web.Application(client_max_size=MAX_BODY, middlewares=[_errors, admission(config)])
     app.add_routes(
         [
             web.get("/healthz", _healthz),
@@ -102,20 +99,6 @@ def application(operator: Operator, config: AdminConfig) -> web.Application:
 # ---- what every call goes through ----
 
 
-def _guard(token: str | None) -> Middleware:
-    @web.middleware
-    async def guard(request: web.Request, handler: Call) -> web.StreamResponse:
-        if token is not None and request.path not in OPEN_PATHS:
-            shown = request.headers.get("authorization", "").removeprefix("Bearer ")
-            if not hmac.compare_digest(shown.encode(), token.encode()):
-                return web.json_response(
-                    {"error": "the admin API asks for its token (--token, VECFERRY_ADMIN_TOKEN)"}, status=401
-                )
-        return await handler(request)
-
-    return guard
-
-
 @web.middleware
 async def _errors(request: web.Request, handler: Call) -> web.StreamResponse:
     try:
@@ -143,12 +126,20 @@ def _json(work: Callable[[web.Request], Awaitable[Any]]) -> Call:
 def _with_body(kind: type[B], work: Callable[[web.Request, B], Awaitable[Any]]) -> Call:
     async def answer(request: web.Request) -> web.Response:
         try:
-            body = kind.model_validate_json(await request.read() or b"{}")
+            body = kind.model_validate_json(await _read(request) or b"{}")
         except ValidationError as error:
             raise Refused(_wrong(kind, error)) from None
         return web.json_response(await work(request, body))
 
     return answer
+
+
+async def _read(request: web.Request) -> bytes:
+    try:
+        async with asyncio.timeout(BODY_SECONDS):
+            return await request.read()
+    except TimeoutError:
+        raise web.HTTPRequestTimeout(reason=f"the body took longer than {BODY_SECONDS:g} s") from None
 
 
 def _wrong(kind: type[Body], error: ValidationError) -> str:
@@ -193,16 +184,3 @@ def _metrics(operator: Operator) -> Call:
         return web.Response(body=generate_latest(REGISTRY), headers={"content-type": CONTENT_TYPE_LATEST})
 
     return metrics
-
-
-async def serve(app: web.Application, address: str) -> web.AppRunner:
-    """Listens. Raises ConfigError where the address cannot be had."""
-    host, _, port = address.rpartition(":")
-    runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=1.0)
-    await runner.setup()
-    try:
-        await web.TCPSite(runner, host.strip("[]") or None, int(port)).start()
-    except OSError as error:
-        await runner.cleanup()
-        raise ConfigError("admin.address", f"cannot listen on {address}: {error.strerror}") from error
-    return runner

@@ -1,10 +1,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import aiohttp
@@ -13,7 +14,7 @@ from click.testing import CliRunner, Result
 from fakes.sidecar import Sidecar
 
 from proxy.cli import main
-from proxy.control import http
+from proxy.control import http, port
 
 
 @dataclass
@@ -44,21 +45,22 @@ Open = Callable[..., AbstractAsyncContextManager[Desk]]
 
 @pytest.fixture
 def desk(tmp_path: Path) -> Open:
-    """`async with desk("mirror", settings...) as it:`"""
+    """`async with desk("mirror", settings...) as it:`; `limits`: of the port."""
 
     @asynccontextmanager
-    async def open_desk(phase: str = "mirror", **settings: Any) -> AsyncIterator[Desk]:
+    async def open_desk(
+        phase: str = "mirror", limits: Mapping[str, Any] = MappingProxyType({}), **settings: Any
+    ) -> AsyncIterator[Desk]:
         async with Sidecar(tmp_path, phase, **settings) as sidecar:
             sidecar.standing.started = True
-            runner = await http.serve(http.application(sidecar.operator, sidecar.config.admin), "127.0.0.1:0")
-            [address] = runner.addresses
+            admin = await port.serve(http.application(sidecar.operator, sidecar.config.admin), "127.0.0.1:0", **limits)
             token = sidecar.config.admin.token
             headers = {"authorization": f"Bearer {token.get_secret_value()}"} if token else {}
             try:
                 async with aiohttp.ClientSession(headers=headers) as client:
-                    yield Desk(sidecar, f"http://127.0.0.1:{address[1]}", client)
+                    yield Desk(sidecar, f"http://{admin.address}", client)
             finally:
-                await runner.cleanup()
+                await admin.close()
 
     return open_desk
 
