@@ -12,6 +12,7 @@ import struct
 import threading
 from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager
+from math import inf
 from typing import Any, Final, Self
 from urllib.parse import urlsplit
 
@@ -173,8 +174,9 @@ class _Connection:
             return chunk
         if mood.swallows:
             return b""
-        room = min((limit - self.carried[way] for which, limit in mood.limits if which is way), default=CHUNK)
-        size = min(self._proxy.chance.randint(1, mood.piece) if mood.piece < CHUNK else CHUNK, room, len(chunk))
+        room = min((limit - self.carried[way] for which, limit in mood.limits if which is way), default=inf)
+        piece = self._proxy.chance.randint(1, mood.piece) if mood.piece < CHUNK else CHUNK
+        size = int(min(piece, room, len(chunk)))
         writer.write(chunk[:size])
         await writer.drain()
         self.carried[way] += size

@@ -7,13 +7,14 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from socketserver import BaseRequestHandler, ThreadingTCPServer
 
 import pytest
 
 from tests.servers.fault_proxy import FaultProxy
-from tests.servers.moods import BLACK_HOLE, REFUSE, Mood, Way
+from tests.servers.moods import BLACK_HOLE, CHUNK, REFUSE, Mood, Way
 
 ALL = b"0123456789" * 1000
 
@@ -83,8 +84,15 @@ def timed(call: Callable[[], object]) -> float:
 def test_a_proxy_without_a_mood_changes_nothing_and_keeps_half_closes(proxy: FaultProxy) -> None:
     with connected(proxy) as client:
         client.sendall(ALL)
+        assert read(client) == ALL
+        large = bytes(50 * CHUNK)
+        with ThreadPoolExecutor(1) as sender:
+            sent = sender.submit(client.sendall, large)
+            assert read(client, len(large)) == large
+        sent.result()
+        client.sendall(b"last")
         client.shutdown(socket.SHUT_WR)
-        assert read(client, len(ALL) + 1) == ALL
+        assert read(client, 5) == b"last"
 
 
 def test_latency_delays_all_bytes_alike_and_keeps_their_order(proxy: FaultProxy) -> None:
@@ -153,7 +161,7 @@ def test_a_half_open_connection_is_dead_one_way_and_wakes_with_what_was_said(pro
 
 
 def test_slices_arrive_whole_and_are_packets_of_their_own(proxy: FaultProxy) -> None:
-    found = []
+    found: list[bytes] = []
     with connected(proxy) as client, proxy.failing(Mood(piece=5, rate=500)):
         client.sendall(ALL[:40])
         while sum(map(len, found)) < 40:
