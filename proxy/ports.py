@@ -327,6 +327,10 @@ class LiveWrites(Protocol):
     def position(self) -> int:
         """Of the last write that began."""
 
+    @property
+    def lingering(self) -> int:
+        """Writes whose outcome nobody knows, and which may still land."""
+
     async def known_until(self, position: int) -> None:
         """Returns when every write up to `position` has its outcome and its keys are known."""
 

@@ -209,6 +209,8 @@ class Applier:
         if write.collection != name:
             # Named in a way that we could not resolve when it came: its own lane may be ahead of it or behind.
             plan.mark(keys, "named by an alias that was not known")
+            if entry.intent is not None and entry.intent.collection:
+                plan.owed[name] = "a write was read back when the name that it was written to meant another collection"
         self._recheck_after_crash(name, entry, keys)
 
     def _recheck_after_crash(self, name: str, entry: Entry, keys: frozenset[Key]) -> None:

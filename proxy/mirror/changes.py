@@ -51,10 +51,11 @@ class SchemaChanges:
 
     async def apply(self, entry: Entry, change: SchemaWrite) -> None:
         """Retries until the secondary has it or refuses it."""
-        if entry.outcome is Outcome.UNKNOWN and not await self._happened(change):
+        known = entry.outcome is not Outcome.UNKNOWN or self._parts.catalog.is_ahead(entry.seq)
+        if not known and not await self._happened(change):
             return
         async with self._dirty.quiet(_collections(change)):
-            await self._parts.catalog.apply(change)
+            await self._parts.catalog.follow(change, entry.seq, last=entry.horizon is not None)
             self._reader.generation += 1
             self._carry_keys(change)
             await self._bring(change)

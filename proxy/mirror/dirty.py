@@ -48,6 +48,8 @@ class DirtyKeys:
         """When a dirty key became so, by the clock's monotonic scale; the oldest first."""
         self._parked = {parked.key: parked for parked in journal.found.parked}
         self._quiet: Counter[str] = Counter()
+        self._awaited: list[set[Key]] = []
+        """Those that somebody wants to see clean once."""
         self.changed = Pulse()
 
     def recover(self, linger: float) -> None:
@@ -173,7 +175,7 @@ class DirtyKeys:
             del self._since[key]
         gone = [key for key in self._parked if key.collection == collection]
         self._unpark(gone)
-        self.changed.ring()
+        self._clean(waiting)
 
     # ---- the applier's direct writes ----
 
@@ -197,7 +199,25 @@ class DirtyKeys:
             self._since.pop(key, None)
             if (why := owner.pop(key)) is not None:
                 self._wait(key, why)
+        self._clean(keys)
+
+    def _clean(self, keys: Iterable[Key]) -> None:
+        """Those of them that are not at work."""
+        if self._awaited:
+            clean = {key for key in keys if not self.at_work(key)}
+            for awaited in self._awaited:
+                awaited -= clean
         self.changed.ring()
+
+    async def cleaned(self, keys: Iterable[Key]) -> None:
+        """Until each of them was clean once: an application that writes some of them all the time leaves no moment at which all
+        are. Parked ones are left aside, and so is what may land only later."""
+        awaited = {key for key in keys if self.at_work(key)}
+        self._awaited.append(awaited)
+        try:
+            await self.changed.until(lambda: not awaited)
+        finally:
+            self._awaited = [other for other in self._awaited if other is not awaited]
 
     # ---- parked ----
 

@@ -139,7 +139,7 @@ class Reader:
         """Empty where it names none that we know."""
         if entry.intent is None:
             return ""
-        if entry.intent.keys_only:
+        if entry.intent.keys_only or entry.intent.collection:
             return entry.intent.collection
         try:
             return self._frontend.collection(entry.intent.request, self._catalog)

@@ -149,11 +149,16 @@ class Mirror:
         if self._journal.error is not None:
             raise self._journal.error
 
-    def begin(self, request: Request, route: Route, role: str, *, listing: Listing | None = None) -> Ticket:
-        """Before anything of the write may reach the primary. Raises Unavailable or Broken where the journal takes nothing."""
+    def begin(
+        self, request: Request, route: Route, role: str, *, listing: Listing | None = None, collection: str = ""
+    ) -> Ticket:
+        """Before anything of the write may reach the primary. `collection`: what its name means, where we resolve it.
+
+        Raises Unavailable or Broken where the journal takes nothing.
+        """
         if self._journal.error is not None:
             raise self._journal.error
-        intent = self._intent(request, route, role, listing)
+        intent = self._intent(request, route, role, listing, collection)
         entry = Entry(intent, route)
         entry.number(self._window.tick())
         if intent.keys_only and not self._journal.takes_keys:
@@ -164,12 +169,12 @@ class Mirror:
             self._window.begin(entry)
         return Ticket(self, entry)
 
-    def _intent(self, request: Request, route: Route, role: str, listing: Listing | None) -> Intent:
+    def _intent(self, request: Request, route: Route, role: str, listing: Listing | None, collection: str) -> Intent:
         epoch, received = self._parts.roles.epoch, self._parts.clock.now()
         fits = len(request.body) <= self._journal.config.body_limit and not self._journal.full
         if fits or route.kind is Kind.SCHEMA:
             keys, since = (None, None) if listing is None else (listing.keys, listing.since)
-            return Intent(epoch, route.name, role, request, received, keys, since)
+            return Intent(epoch, route.name, role, request, received, keys, since, collection=collection)
         collection, known = self._keys(request)
         bare = Request(request.method, request.path, request.headers, b"")
         return Intent(epoch, route.name, role, bare, received, known, keys_only=True, collection=collection)
@@ -234,6 +239,11 @@ class Mirror:
 
     # ---- questions about keys ----
 
+    @property
+    def lingering(self) -> int:
+        """Writes whose outcome nobody knows, and which may still land on the primary."""
+        return self._applier.lingering
+
     async def known_until(self, position: int) -> None:
         """Every write numbered up to `position` has ended (a write whose outcome is unknown has: its keys are dirty)."""
         await self._applier.moved.until(
@@ -257,13 +267,9 @@ class Mirror:
             self._dirty.mark(marks)
 
     async def settled(self, keys: Collection[Key]) -> None:
-        """Until no write that has ended by now waits in the journal, and each of them was clean once since: an application that
-        writes some of them all the time leaves no moment at which all are. Parked ones are left aside, and so is what may land
-        only later."""
+        """Until no write that has ended by now waits in the journal, and each of them was clean once since."""
         await self._applied_by_now()
-        left = list(keys)
-        while left := [key for key in left if self._dirty.at_work(key)]:
-            await self._dirty.changed.next()
+        await self._dirty.cleaned(keys)
 
     async def landed_until(self, position: int) -> None:
         """No write numbered up to `position` can land on the primary any more, and what became of it is planned."""

@@ -14,8 +14,11 @@ from proxy.ports import Backend, Catalog, Clock, Frontend
 class ChangingCatalog(Catalog, Protocol):
     """The client's schemas; the mirror applies accepted changes in their order."""
 
-    async def apply(self, change: SchemaWrite) -> None:
-        """Idempotent; durable when it returns."""
+    async def follow(self, change: SchemaWrite, entry: int, *, last: bool) -> None:
+        """The mirror has come to this entry, for the `last` time. Idempotent; durable when it returns."""
+
+    def is_ahead(self, entry: int) -> bool:
+        """Whether its client saw the change there already."""
 
     def excluded(self) -> frozenset[str]: ...
 

@@ -20,10 +20,6 @@ class Pulse:
 
     async def until(self, holds: Callable[[], bool]) -> None:
         while not holds():
-            await self.next()
-
-    async def next(self) -> None:
-        """Until it rings."""
-        future = asyncio.get_running_loop().create_future()
-        self._waiting.append(future)
-        await future
+            future = asyncio.get_running_loop().create_future()
+            self._waiting.append(future)
+            await future

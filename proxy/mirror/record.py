@@ -35,6 +35,7 @@ class Intent:
     """What a client asked for. `keys` None: the request (or only the primary) knows them.
 
     `keys_only`: the body was not kept; then `keys` are what it touches in `collection`, or None where nobody could tell.
+    `collection`: what the name in the request meant when it was executed, "" where only the primary resolved it.
     `since`: the mirror's position before the keys were listed. `received` in seconds since the epoch.
     """
 

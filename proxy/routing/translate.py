@@ -79,10 +79,10 @@ class Translator:
         async with self._turn(operation):
             listing = await self.listing(backend, operation)
             if not mirrored:
-                return self._said(request, operation, await self._run(backend, operation, listing))
-            ticket = await self._journaled(request, route, role, listing)
+                return self._said(request, operation, await self._run(backend, operation, listing, None))
+            ticket = await self._journaled(request, route, role, listing, operation)
             try:
-                reply = self._said(request, operation, await self._run(backend, operation, listing))
+                reply = self._said(request, operation, await self._run(backend, operation, listing, ticket))
             except BaseException as error:
                 self._give_up(ticket, operation, listing, error)
                 raise
@@ -118,20 +118,20 @@ class Translator:
     def _said(self, request: Request, operation: Write, done: Done) -> Reply:
         return self._frontend.encode(request, operation, done, self._catalog)
 
-    async def _run(self, backend: Backend, operation: Write, listing: Listing | None) -> Done:
+    async def _run(self, backend: Backend, operation: Write, listing: Listing | None, ticket: Ticket | None) -> Done:
         if isinstance(operation, _DATA_WRITES):
             return await self._bridged(lambda: _write(backend, operation, listing))
-        return await self._change(backend, operation)
+        return await self._change(backend, operation, ticket)
 
-    async def _change(self, backend: Backend, change: SchemaWrite) -> Done:
+    async def _change(self, backend: Backend, change: SchemaWrite, ticket: Ticket | None) -> Done:
         await self._bridged(lambda: backend.apply(change))
-        # The client may ask for it with its next call; the mirror applies it once more in its order, harmlessly.
-        await self._catalog.apply(change)
+        await self._catalog.apply_ahead(change, None if ticket is None else ticket.seq)
         return Done()
 
-    async def _journaled(self, request: Request, route: Route, role: str, listing: Listing | None) -> Ticket:
+    async def _journaled(self, request: Request, route: Route, role: str, listing: Listing | None, operation: Write) -> Ticket:
         await self._mirror.room()
-        ticket = self._mirror.begin(request, route, role, listing=listing)
+        collection = collection_of(operation) if isinstance(operation, _DATA_WRITES) else ""
+        ticket = self._mirror.begin(request, route, role, listing=listing, collection=collection)
         try:
             await reached(ticket.when_written)
         except BaseException:

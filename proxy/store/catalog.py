@@ -39,13 +39,15 @@ _TABLE: Final = "create table if not exists catalog (one integer primary key che
 
 @dataclass(frozen=True, slots=True)
 class Contents:
-    """The whole catalog as one value. `aliases`: alias -> collection."""
+    """The whole catalog as one value. `aliases`: alias -> collection. `ahead`: the journal's entries whose change is in it
+    already, though the mirror has not come to them."""
 
     schemas: Mapping[str, Schema] = field(default_factory=dict)
     aliases: Mapping[str, str] = field(default_factory=dict)
     released: frozenset[str] = frozenset()
     excluded: frozenset[str] = frozenset()
     facts: Mapping[str, str] = field(default_factory=dict)
+    ahead: frozenset[int] = frozenset()
 
 
 _DOCUMENT: Final = TypeAdapter(Contents)
@@ -99,6 +101,22 @@ class StoredCatalog:
         """Idempotent: what is already so, or already gone again, is no error."""
         await self._become(lambda now: changed(now, change))
 
+    async def apply_ahead(self, change: SchemaWrite, entry: int | None) -> None:
+        """For the client that asked for it, whose next call may need it. `entry`: its number, None where it is not journaled."""
+        ahead = frozenset() if entry is None else frozenset({entry})
+        await self._become(lambda now: replace(changed(now, change), ahead=now.ahead | ahead))
+
+    async def follow(self, change: SchemaWrite, entry: int, *, last: bool) -> None:
+        """The mirror has come to `entry`. Where it was applied ahead, later ones may have been too: it must not come again."""
+        if self.is_ahead(entry):
+            if last:
+                await self._become(lambda now: replace(now, ahead=now.ahead - {entry}))
+        else:
+            await self.apply(change)
+
+    def is_ahead(self, entry: int) -> bool:
+        return entry in self._contents.ahead
+
     async def put(self, schema: Schema) -> None:
         await self._become(lambda now: replace(now, schemas={**now.schemas, schema.collection: schema}))
 
@@ -117,7 +135,7 @@ class StoredCatalog:
         released = frozenset(name for name, schema in schemas.items() if not _loaded(schema))
         seen = Contents(schemas, aliases, released)
         facts = {"version": server.version}
-        await self._become(lambda now: replace(seen, excluded=now.excluded, facts={**now.facts, **facts}))
+        await self._become(lambda now: replace(seen, excluded=now.excluded, facts={**now.facts, **facts}, ahead=now.ahead))
 
     async def _become(self, change: Callable[[Contents], Contents]) -> None:
         async with self._changing:

@@ -67,7 +67,8 @@ class Verify:
 
     async def _until_landed(self, progress: Progress) -> None:
         """A write whose outcome nobody knows may leave a debt when it can land no more: a pass before that would be in vain."""
-        progress.stalled("writes whose outcome is unknown, until they can land no more (mirror.linger)")
+        if self._subject.mirror.lingering:
+            progress.stalled("writes whose outcome is unknown may still land: waiting until they cannot (mirror.linger)")
         await self._subject.mirror.landed_until(self._subject.mirror.position)
 
     async def _count(self, run: _Run, walk: Walk) -> int:

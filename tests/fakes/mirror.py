@@ -177,6 +177,10 @@ class FakeMirror:
         self._soil(key)
         written.ended = self.position
 
+    @property
+    def lingering(self) -> int:
+        return 0
+
     async def known_until(self, position: int) -> None:
         await _until(lambda: all(written.ended is not None for written in self.log if written.seq <= position))
 

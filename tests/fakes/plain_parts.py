@@ -14,6 +14,7 @@ class PlainCatalog:
     def __init__(self, schemas: Iterable[Schema] = ()) -> None:
         self.contents = Contents({schema.collection: schema for schema in schemas})
         self.left_out: frozenset[str] = frozenset()
+        self.ahead: set[int] = set()
 
     def resolve(self, name: str) -> str:
         if name in self.contents.schemas:
@@ -45,6 +46,15 @@ class PlainCatalog:
 
     async def apply(self, change: SchemaWrite) -> None:
         self.contents = changed(self.contents, change)
+
+    async def follow(self, change: SchemaWrite, entry: int, *, last: bool) -> None:
+        if entry not in self.ahead:
+            await self.apply(change)
+        elif last:
+            self.ahead.remove(entry)
+
+    def is_ahead(self, entry: int) -> bool:
+        return entry in self.ahead
 
 
 class PlainDebts:

@@ -10,7 +10,7 @@ from mirror_stage import Stage
 from proxy.config import JournalConfig, MirrorConfig, WhenFull
 from proxy.errors import Broken, Refused, Unavailable, Uncertain
 from proxy.mirror.mirror import Listing, Mirror
-from proxy.model.operation import CreateCollection, RenameCollection
+from proxy.model.operation import CreateCollection, RenameCollection, SetAlias
 from proxy.model.point import Key
 from proxy.ports import Outcome, Reply, Request
 
@@ -151,10 +151,12 @@ async def test_what_cannot_be_understood_is_a_debt_of_every_collection(stage: St
 
 
 async def test_an_outage_of_the_secondary_is_waited_out(stage: Stage) -> None:
-    stage.target.fails = [Unavailable("down")] * 5
+    stage.target.fails = [Unavailable("down")] * 100_000
     ticket = await stage.write(put("c", (1, 1.0)))
     assert isinstance(await ticket.applied(0.01), Unavailable)
-    assert stage.mirror.status().last_error == "down"
+    while stage.mirror.status().last_error != "down":  # noqa: ASYNC110  the status has no event
+        await asyncio.sleep(0.001)
+    stage.target.fails.clear()
     assert await ticket.applied(5) is None
     await stage.quiet()
     assert stage.target.values() == {1: 1.0}
@@ -233,6 +235,29 @@ async def test_a_new_collection_comes_before_its_points(stage: Stage, outcome: O
     await stage.quiet()
     assert stage.target.values("d") == {1: 1.0}
     assert ("d" in stage.debts.owed) is (outcome is Outcome.UNKNOWN)
+
+
+@pytest.mark.parametrize("outcome", [Outcome.ACCEPTED, Outcome.UNKNOWN])
+async def test_a_change_that_its_client_saw_already_reaches_only_the_secondary(stage: Stage, outcome: Outcome) -> None:
+    ticket = stage.begin(request("create", "d"))
+    await stage.source.apply(CreateCollection(schema_of("d")))
+    stage.catalog.ahead.add(ticket.seq)  # and a later change has taken it away again
+    stage.mirror.end(ticket, outcome, None)
+    await stage.quiet()
+    assert (stage.catalog.collections(), stage.catalog.ahead) == (("c",), set())
+    assert set(await stage.target.collections()) == {"c", "d"}
+
+
+async def test_a_write_whose_name_means_another_collection_by_now_is_a_debt(stage: Stage) -> None:
+    for side in (stage.source, stage.target, stage.catalog):
+        await side.apply(CreateCollection(schema_of("d")))
+    await stage.catalog.apply(SetAlias("alias", "d"))
+    asked = put("alias", (1, 1.0))
+    ticket = stage.mirror.begin(asked, stage.parts.frontend.route(asked.method, asked.path, "rest"), "rest", collection="c")
+    stage.mirror.end(ticket, Outcome.ACCEPTED, None)
+    await stage.quiet()
+    assert "meant another collection" in stage.debts.owed["c"]
+    assert (stage.target.values("c"), stage.target.values("d")) == ({}, {})
 
 
 async def test_a_dropped_collection_takes_its_dirty_keys_and_debts_along(stage: Stage) -> None:

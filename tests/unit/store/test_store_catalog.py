@@ -106,6 +106,19 @@ async def test_a_change_applied_again_is_no_error(shelf):
     assert (catalog.collections(), catalog.aliases()) == ((), {})
 
 
+async def test_what_was_applied_ahead_does_not_come_again_over_a_later_change(shelf):
+    catalog = StoredCatalog(shelf.store)
+    released = replace(plain("a"), native={"loaded": False})
+    await catalog.apply_ahead(CreateCollection(released), 5)
+    await catalog.apply_ahead(SetLoaded("a", loaded=True), 6)
+    catalog = StoredCatalog(shelf.reopen())
+    await catalog.follow(CreateCollection(released), 5, last=True)
+    assert catalog.loaded("a")
+    assert (catalog.is_ahead(5), catalog.is_ahead(6)) == (False, True)
+    await catalog.follow(DropCollection("a"), 7, last=True)
+    assert catalog.collections() == ()
+
+
 async def test_changes_at_the_same_time_are_all_kept(shelf):
     catalog = StoredCatalog(shelf.store)
     await asyncio.gather(*(catalog.put(plain(f"c{n}")) for n in range(20)))
