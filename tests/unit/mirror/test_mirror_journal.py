@@ -69,8 +69,15 @@ def test_no_listing_and_an_empty_one_are_told_apart() -> None:
 
 
 def test_a_reply_comes_back_without_its_cookies() -> None:
-    reply = Reply(200, ((b"set-cookie", b"x"), (b"a", b"b")), b"body", ((b"grpc-status", b"0"),))
-    assert decode_reply(encode_reply(reply)) == Reply(200, ((b"a", b"b"),), b"body", ((b"grpc-status", b"0"),))
+    reply = Reply(200, ((b"set-cookie", b"x"), (b"content-type", b"y")), b"body", ((b"grpc-status", b"0"),))
+    assert decode_reply(encode_reply(reply)) == Reply(200, ((b"content-type", b"y"),), b"body", ((b"grpc-status", b"0"),))
+
+
+@pytest.mark.parametrize("name", [b"authorization", b"proxy-authorization", b"x-session", b"x-acme-pass", b"cookie"])
+def test_no_header_that_nobody_needs_is_kept(name: bytes) -> None:
+    marked = ((name, b"mArKeD"),)
+    assert b"mArKeD" not in encode_head(Intent(1, "x", "", Request(b"POST", b"/", marked, b""), 0.0))
+    assert b"mArKeD" not in encode_reply(Reply(200, marked, b"", marked))
 
 
 @pytest.mark.parametrize("fsync", list(Fsync))

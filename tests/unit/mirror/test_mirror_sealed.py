@@ -25,7 +25,7 @@ POINTS = tuple(Key(f"collection-{MARK}", f"partition-{MARK}", f"{kind}-{MARK}") 
 
 def intent(number: int) -> Intent:
     path, body = f"/put/{MARK}".encode(), f"body {number} {MARK}".encode()
-    return Intent(1, f"put-{MARK}", "rest", Request(b"POST", path, ((b"x", MARK.encode()),), body), 1.0, POINTS)
+    return Intent(1, f"put-{MARK}", "rest", Request(b"POST", path, ((b"dbname", MARK.encode()),), body), 1.0, POINTS)
 
 
 async def filled(directory: Path, config: JournalConfig) -> None:
@@ -34,7 +34,7 @@ async def filled(directory: Path, config: JournalConfig) -> None:
     journal.start()
     for seq in (1, 2, 3):
         journal.append(seq, intent(seq))
-    journal.end(1, Outcome.ACCEPTED, 4, Reply(200, ((b"h", MARK.encode()),), f"reply {MARK}".encode()))
+    journal.end(1, Outcome.ACCEPTED, 4, Reply(200, ((b"grpc-message", MARK.encode()),), f"reply {MARK}".encode()))
     journal.end(2, Outcome.UNKNOWN, None, None)
     dirty, recheck, parked = POINTS
     journal.mark({dirty: f"why {MARK}", parked: "x"})
@@ -57,7 +57,7 @@ async def test_all_comes_back_under_the_same_key(tmp_path: Path) -> None:
     assert [(item.key, item.reason) for item in journal.found.parked] == [(parked, f"reason {MARK}")]
     page = await journal.page(0)
     assert [stored.intent for stored in page] == [intent(seq) for seq in (1, 2, 3)]
-    assert page[0].reply == Reply(200, ((b"h", MARK.encode()),), f"reply {MARK}".encode())
+    assert page[0].reply == Reply(200, ((b"grpc-message", MARK.encode()),), f"reply {MARK}".encode())
     assert journal.bytes == sum(len(intent(seq).request.body) for seq in (1, 2, 3))
     journal.close()
 

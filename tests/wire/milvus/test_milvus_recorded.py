@@ -11,6 +11,7 @@ import pytest
 from milvus_facade import Facade
 from recording import meanings, request_of
 
+from proxy.mirror.record import Intent, decode_head, encode_head
 from proxy.ports import Outcome
 
 RECORDED = sorted((Path(__file__).parent / "recorded").glob("*.json"))
@@ -25,6 +26,19 @@ def rows_of(path: Path) -> list[dict[str, Any]]:
 def test_recorded_requests_keep_their_meaning(path: Path) -> None:
     rows = rows_of(path)
     assert [_sorted(text) for text in meanings(rows)] == [_sorted(row["means"]) for row in rows]
+
+
+@pytest.mark.parametrize("path", RECORDED, ids=lambda path: path.stem)
+def test_recorded_requests_mean_the_same_when_they_come_out_of_the_journal(path: Path) -> None:
+    rows = rows_of(path)
+    kept = [{**row, "headers": headers_kept(row)} for row in rows]
+    assert meanings(kept) == meanings(rows)
+
+
+def headers_kept(row: dict[str, Any]) -> list[list[str]]:
+    request = request_of(row)
+    head = encode_head(Intent(1, "", "grpc", request, 0.0))
+    return [[name.decode(), value.decode()] for name, value in decode_head(head, request.body).request.headers]
 
 
 @pytest.mark.parametrize("path", RECORDED, ids=lambda path: path.stem)
