@@ -102,7 +102,7 @@ class StoredCatalog:
         await self._become(lambda now: changed(now, change))
 
     async def apply_ahead(self, change: SchemaWrite, entry: int | None) -> None:
-        """For the client that asked for it, whose next call may need it. `entry`: its number, None where it is not journaled."""
+        """For the client that asked for it, whose next call may need it. `entry`: its number in the journal, if it has one."""
         ahead = frozenset() if entry is None else frozenset({entry})
         await self._become(lambda now: replace(changed(now, change), ahead=now.ahead | ahead))
 
