@@ -27,6 +27,8 @@ PAUSE: Final = 0.03
 CALLS: Final = 10
 """Writes in one block."""
 REQUESTS: Final = 100
+DIRECT: Final = ("direct", "again")
+ENVOY: Final = "through Envoy"
 UPSERT: Final = f"upsert of {BATCH} x {DIM}-d"
 
 
@@ -34,15 +36,13 @@ def search(bench: Bench) -> list[Figure]:
     with ExitStack() as stack:
         _prepare(bench, points=2000 if bench.quick else 20_000)
         sidecar = bench.sidecar("search", bench.target("search", stack), stack)
-        urls = {"direct": bench.milvus.url, "again": bench.milvus.url, "relayed": sidecar.url}
-        if not relay.absent(relay.ENVOY):
-            urls["through Envoy"] = relay.envoy(bench.folder, bench.milvus.port, stack)
+        urls = {"direct": bench.milvus.url, "again": bench.milvus.url, "relayed": sidecar.url, **_envoy(bench, stack)}
         stubs = _stubs(stack, urls)
         requests = searches(COLLECTION, REQUESTS)
         ways = {name: Way(_turns(stub.search, requests)) for name, stub in stubs.items()}
         found = alternate(ways, blocks=10 if bench.quick else 80, calls=20)
     hop = Figure("a round trip over TCP to another process: the least that any relay adds here", round_trip(), "ms")
-    goals = {name: SEARCH_ADDED if name == "relayed" else None for name in urls if name not in ("direct", "again")}
+    goals = {name: SEARCH_ADDED if name == "relayed" else None for name in urls if name not in DIRECT}
     return [hop, _plain("a Milvus search, direct", found), *_added("a search", found, goals)]
 
 
@@ -51,7 +51,7 @@ def writes(bench: Bench) -> list[Figure]:
         _prepare(bench, points=1000)
         sidecars = {name: _mirroring(bench, name, stack) for name in ("mirrored", "target down")}
         relayed = bench.sidecar("relayed", bench.target("relayed", stack), stack)
-        urls = {"direct": bench.milvus.url, "again": bench.milvus.url, "relayed": relayed.url}
+        urls = {"direct": bench.milvus.url, "again": bench.milvus.url, "relayed": relayed.url, **_envoy(bench, stack)}
         stubs = _stubs(stack, urls | {name: sidecar.url for name, sidecar in sidecars.items()})
         requests = upserts(COLLECTION, REQUESTS)
         ways = {name: Way(_turns(stub.upsert, requests)) for name, stub in stubs.items()}
@@ -67,7 +67,7 @@ def writes(bench: Bench) -> list[Figure]:
 
 
 def _write_figures(how: str, found: Blocks) -> list[Figure]:
-    goals = {"relayed": None, "mirrored": UPSERT_ADDED, "target down": UPSERT_ADDED}
+    goals = {way: UPSERT_ADDED if way in ("mirrored", "target down") else None for way in found.took if way not in DIRECT}
     return [_plain(f"an {UPSERT}{how}, direct", found), *_added(f"an upsert{how}", found, goals)]
 
 
@@ -85,6 +85,11 @@ def _added(name: str, found: Blocks, goals: dict[str, Goal | None]) -> Iterator[
 def _prepare(bench: Bench, points: int) -> None:
     bench.clear()
     create(bench.direct, COLLECTION, points)
+
+
+def _envoy(bench: Bench, stack: ExitStack) -> dict[str, str]:
+    """What a relay that does nothing else adds on this machine, where it is installed."""
+    return {} if relay.absent(relay.ENVOY) else {ENVOY: relay.envoy(bench.folder, bench.milvus.port, stack)}
 
 
 def _mirroring(bench: Bench, name: str, stack: ExitStack) -> Sidecar:
