@@ -65,7 +65,7 @@ class Surroundings:
 class Exchange:
     """ports.Exchange, driven by its client's end."""
 
-    __slots__ = ("_held", "_waiting", "_way", "around", "client", "head", "method", "path")
+    __slots__ = ("_held", "_size", "_waiting", "_way", "around", "client", "head", "method", "path")
 
     def __init__(self, client: ClientEnd, head: RequestHead, first: Piece, around: Surroundings) -> None:
         self.client = client
@@ -75,6 +75,7 @@ class Exchange:
         self.around = around
         self._waiting: list[Piece] | None = [first]
         self._held = 0
+        self._size = 0  # of the head, which is kept until the end
         self._way: Way = OVER
 
     def headers(self) -> Headers:
@@ -110,6 +111,14 @@ class Exchange:
 
     # driven by the client's end
 
+    def admitted(self) -> bool:
+        """Once, first. False: its head is more than the proxy may hold, and it is refused."""
+        self._size = sum(len(piece.wire) for piece in self._waiting or ())
+        if self.around.budget.take(self._size):
+            return True
+        self._overloaded()
+        return False
+
     def request(self, piece: Piece) -> None:
         if self._waiting is None:
             self._way.request(piece)
@@ -121,6 +130,8 @@ class Exchange:
 
     def gone(self) -> None:
         self._taken()
+        self.around.budget.give(self._size)
+        self._size = 0
         way, self._way = self._way, OVER
         way.gone()
 
@@ -131,8 +142,11 @@ class Exchange:
         waiting.append(piece)
         self._held += len(piece.wire)
         if not self.around.budget.take(len(piece.wire)):
-            self._taken()
-            self.refuse(Trouble.OVERLOADED, "too many bytes are waiting in the proxy")
+            self._overloaded()
+
+    def _overloaded(self) -> None:
+        self._taken()
+        self.refuse(Trouble.OVERLOADED, "too many bytes are waiting in the proxy")
 
     def _decided(self) -> list[Piece] | None:
         """What waited; None where the client left meanwhile."""

@@ -19,6 +19,8 @@ WRITE_BUFFER: Final = 2**18
 """Bytes in a socket's write buffer above which its streams wait in their own queues."""
 UNREAD: Final = 4 * WRITE_BUFFER
 """Bytes in a client's write buffer above which it may not ask for more answers to PING and the like."""
+SMALL_ANSWER: Final = 2**16
+"""Bytes of an answer of ours that is given whatever waits for others: it may tell of a write that was carried out."""
 RETRY_COPY: Final = 2**20
 """Bytes of a request kept so that it can be sent to another connection."""
 ATTEMPTS: Final = 6
@@ -32,9 +34,11 @@ HTTP1_DIALS: Final = 32
 HTTP1_IDLE: Final = 4.0
 """Seconds. Servers close idle connections after 5 s or more (actix 5, Go 0 or more): ours must go before."""
 HEAD_TIMEOUT: Final = 30.0
-"""Seconds from a connection's first byte to a whole head, or from its opening to a first byte of TLS or preface."""
+"""Seconds from a head's first byte to its last, from a connection's opening to a first byte of TLS or preface or to SETTINGS;
+and that a client of HTTP/1.1 may leave its last reply unread."""
 LINGER: Final = 2.0
-"""Seconds that a client may go on sending after an early reply, so that a reset does not destroy it."""
+"""Seconds that a client may go on sending after an early reply, so that a reset does not destroy it; and that a connection
+which we end waits for its peer to read the rest."""
 CONTINUATIONS: Final = 32
 """Frames of one header block."""
 CHUNK_LINE: Final = 256

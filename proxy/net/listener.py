@@ -184,7 +184,8 @@ class Listener:
 
     def _begin(self, exchange: Exchange) -> None:
         self._requests[exchange.client.version] += 1
-        self._handler.begin(exchange, self._role)
+        if exchange.admitted():
+            self._handler.begin(exchange, self._role)
 
     async def _sweep(self) -> None:
         relay, loop = self._around.relay, asyncio.get_running_loop()

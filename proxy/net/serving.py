@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from proxy.errors import Unavailable
 from proxy.net.ends import Kind, Piece
+from proxy.net.limits import SMALL_ANSWER
 from proxy.net.refusal import Trouble
 from proxy.ports import RelayTo, Reply, Request, Work
 
@@ -20,13 +21,14 @@ if TYPE_CHECKING:
 class Serving:
     """An exchange's way; see exchange.Way."""
 
-    __slots__ = ("_exchange", "_over", "_pieces", "_size", "_task", "_work")
+    __slots__ = ("_exchange", "_over", "_owed", "_pieces", "_size", "_task", "_work")
 
     def __init__(self, exchange: Exchange, work: Work) -> None:
         self._exchange = exchange
         self._work = work
         self._pieces: list[Piece] = []
         self._size = 0
+        self._owed = 0  # bytes of the reply, counted in the budget until the client has it
         self._over = False
         self._task: asyncio.Task[Reply | RelayTo] | None = None
 
@@ -44,6 +46,8 @@ class Serving:
 
     def gone(self) -> None:
         self._release()
+        self._exchange.around.budget.give(self._owed)
+        self._owed = 0
         if self._task is not None:
             self._task.cancel()
 
@@ -91,9 +95,18 @@ class Serving:
             return
         match task.result():
             case Reply() as reply:
-                self._exchange.client.answer(reply)
+                self._answer(reply)
             case RelayTo() as to:
                 self._exchange.forward(to, pieces, granted)
+
+    def _answer(self, reply: Reply) -> None:
+        size = len(reply.body)
+        if self._exchange.around.budget.take(size) or size <= SMALL_ANSWER:
+            self._owed = size
+            self._exchange.client.answer(reply)
+        else:
+            self._exchange.around.budget.give(size)
+            self._exchange.refuse(Trouble.OVERLOADED, "too many bytes are waiting for slow clients")
 
 
 def _tell_tap(task: asyncio.Task[Reply | RelayTo]) -> None:

@@ -59,7 +59,8 @@ class ClientConnection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         self.received += len(data)
-        self._since = None
+        if self._body is not None or not self._rest:  # the rest of a head that has begun wins no time
+            self._since = None
         if self._lingering is None:
             self._rest = self._rest + data if self._rest else data
             self._advance()
@@ -78,6 +79,7 @@ class ClientConnection(asyncio.Protocol):
         size, self._undrained = self._undrained, 0
         if size:
             self._exchange.reply_drained(size)
+        self._advance()
 
     def connection_lost(self, error: Exception | None) -> None:
         self._finish()
@@ -97,11 +99,11 @@ class ClientConnection(asyncio.Protocol):
         self._throttle()
 
     def _step(self) -> bool:
-        """False where more bytes, or the end of the present reply, must come first."""
+        """False where more bytes, the end of the present reply, or a client that reads, must come first."""
         try:
             if self._body is not None:
                 return self._read_body(self._body)
-            return self._request is None and self._read_head()
+            return self._request is None and not self._writing_paused and self._read_head()
         except heads.BadHead as error:
             self._refuse(error.status, str(error))
         except BadBody as error:
@@ -247,7 +249,7 @@ class ClientConnection(asyncio.Protocol):
             self.transport.abort()
 
     def _patience(self) -> float:
-        return HEAD_TIMEOUT if self._rest else self._around.relay.idle_timeout
+        return HEAD_TIMEOUT if self._rest or self._writing_paused else self._around.relay.idle_timeout
 
 
 def _longer(now: float, since: float | None, limit: float) -> bool:

@@ -16,7 +16,7 @@ from proxy.net.http2.fields import Malformed
 from proxy.net.http2.frames import HEADER, HEADER_SIZE, MAX_STREAM_ID, Code, ConnectionFault, Setting, StreamFault
 from proxy.net.http2.sender import Sender
 from proxy.net.http2.stream import Stream
-from proxy.net.limits import CONNECTION_WINDOW, FRAME_SIZE, UNREAD, WRITE_BUFFER, Flood, Rates
+from proxy.net.limits import CONNECTION_WINDOW, FRAME_SIZE, LINGER, UNREAD, WRITE_BUFFER, Flood, Rates
 
 _REMEMBERED = 1000
 """Streams that we reset: what the peer had under way for them is no fault."""
@@ -110,10 +110,12 @@ class Connection(asyncio.Protocol, Generic[S]):
             self.close()
 
     def close(self) -> None:
-        """When what was put is written."""
+        """When what was put is written, or soon after where the peer does not read it."""
         self.closed = True
         self.sender.flush()
         self.transport.close()
+        if self.transport.get_write_buffer_size():
+            self._loop.call_later(LINGER, self.transport.abort)
 
     def _end(self, text: str) -> None:
         self.closed = True
@@ -131,6 +133,11 @@ class Connection(asyncio.Protocol, Generic[S]):
         self.resets[stream_id] = None
         if len(self.resets) > _REMEMBERED:
             del self.resets[next(iter(self.resets))]
+
+    @property
+    def incomplete(self) -> bool:
+        """The peer has begun, and not ended, its SETTINGS or a header block; or a frame of anything while no stream is open."""
+        return not self.settled or self.blocks.interrupted or (bool(self._rest) and not self.streams)
 
     # frames
 

@@ -13,7 +13,7 @@ from proxy.net.http2 import fields, frames
 from proxy.net.http2.connection import Connection
 from proxy.net.http2.frames import Code, ConnectionFault, Setting, StreamFault
 from proxy.net.http2.stream import Stream
-from proxy.net.limits import FRAME_SIZE, STREAM_WINDOW
+from proxy.net.limits import FRAME_SIZE, HEAD_TIMEOUT, STREAM_WINDOW
 from proxy.net.refusal import grpc_status
 from proxy.ports import Reply
 
@@ -105,6 +105,7 @@ class ClientConnection(Connection[ClientStream]):
         self._preface = True
         self._told = False  # our last GOAWAY is out
         self._used = self._loop.time()
+        self._head_since: float | None = None  # for how long one is incomplete, as sweep sees it
 
     def opening(self) -> bytes:
         return frames.settings(
@@ -204,3 +205,12 @@ class ClientConnection(Connection[ClientStream]):
                 stream.exchange.sweep(now)
         elif now - self._used > self._around.relay.idle_timeout:
             self.drain()
+        self._await_head(now)
+
+    def _await_head(self, now: float) -> None:
+        if not self.incomplete:
+            self._head_since = None
+        elif self._head_since is None:
+            self._head_since = now
+        elif now - self._head_since > HEAD_TIMEOUT:
+            self.fail(Code.ENHANCE_YOUR_CALM, f"a head took longer than {HEAD_TIMEOUT:g} s")

@@ -20,6 +20,7 @@ from proxy.net.http2.frames import (
     header_block,
     rst_stream,
 )
+from proxy.net.limits import WRITE_BUFFER
 
 _FRAME = 16_384
 _WINDOW = 65_535
@@ -41,12 +42,24 @@ class Outflow(Protocol):
 
 
 class Sender:
-    __slots__ = ("_loop", "_out", "_paused", "_scheduled", "_transport", "_waiting", "initial", "max_frame", "window")
+    __slots__ = (
+        "_loop",
+        "_out",
+        "_paused",
+        "_pending",
+        "_scheduled",
+        "_transport",
+        "_waiting",
+        "initial",
+        "max_frame",
+        "window",
+    )
 
     def __init__(self, transport: asyncio.Transport) -> None:
         self._loop = asyncio.get_running_loop()
         self._transport = transport
         self._out: list[bytes] = []
+        self._pending = 0  # bytes of bodies in it
         self._scheduled = False
         self._paused = False
         self._waiting: dict[int, Outflow] = {}
@@ -86,6 +99,7 @@ class Sender:
     def flush(self) -> None:
         self._scheduled = False
         out, self._out = self._out, []
+        self._pending = 0
         if out and not self._transport.is_closing():
             self._transport.write(out[0] if len(out) == 1 else b"".join(out))
 
@@ -127,12 +141,11 @@ class Sender:
     def _enqueue(self, stream: Outflow, piece: Piece) -> int:
         stream.queue.append(piece)
         self._waiting[stream.id] = stream
-        if not self._paused:
-            self._pump_stream(stream)
+        self._pump_stream(stream)
         return 0
 
     def _pump_stream(self, stream: Outflow) -> None:
-        while stream.queue and self._advance(stream):
+        while stream.queue and not self._paused and self._advance(stream):
             pass
 
     def _pump(self) -> None:
@@ -141,7 +154,7 @@ class Sender:
         while progress and self._waiting and not self._paused:
             progress = False
             for stream in list(self._waiting.values()):
-                progress |= self._advance(stream)
+                progress |= not self._paused and self._advance(stream)
 
     def _advance(self, stream: Outflow) -> bool:
         if not stream.queue:
@@ -173,6 +186,9 @@ class Sender:
         self.window -= size
         self.put(HEADER.pack(size >> 16, size & 0xFFFF, DATA, END_STREAM if end else 0, stream.id))
         self._out.append(payload)
+        self._pending += size
+        if self._pending > WRITE_BUFFER:  # now, so that a socket that takes no more says so before all is handed to it
+            self.flush()
         if end:
             stream.ended()
 
