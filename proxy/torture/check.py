@@ -8,12 +8,15 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from enum import Enum, auto
 from itertools import pairwise
 from typing import Final, TypeAlias
 
 from proxy.torture.history import FOREVER, Act, Call, History, Key, Outcome, Value
 from proxy.torture.register import Fault, Look, Write, Wrong, writes_of, wrong
 
+LINGER: Final = 10.0
+"""Seconds."""
 SHOWN: Final = 6
 """Calls of a story before its moment and after it."""
 MISSING: Final = "missing on the secondary"
@@ -42,6 +45,15 @@ class Stage:
     primary: str
 
 
+class Trust(Enum):
+    """Which reads promise the latest state. Of another one only a value that nobody had written is wrong."""
+
+    ALL = auto()
+    ALONE = auto()
+    """Those that meet no write of the same row."""
+    NONE = auto()
+
+
 @dataclass(frozen=True, slots=True)
 class Run:
     """All that is judged. `stages`: the oldest first; `owed`: collection to the debt that the sidecar shows for it."""
@@ -52,8 +64,7 @@ class Run:
     stages: Sequence[Stage] = ()
     owed: Mapping[str, str] = field(default_factory=dict)
     filter_lag: float = 0.0
-    trusted: bool = True
-    """Reads promised the latest state; else only a value that nobody wrote is wrong in one."""
+    trust: Trust = Trust.ALL
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +153,16 @@ class _Judge:
     def _looks(self) -> Iterator[Look]:
         for call in self._calls:
             if call.act is Act.READ and call.acknowledged:
-                yield Look(call.seen.get(self.key), call.begin if self._run.trusted else -FOREVER, call.end)
+                yield Look(call.seen.get(self.key), call.begin if self._trusts(call) else -FOREVER, call.end)
+
+    def _trusts(self, read: Call) -> bool:
+        match self._run.trust:
+            case Trust.ALL:
+                return True
+            case Trust.ALONE:
+                return not any(_meet(read, other) for other in self._calls if other.act is not Act.READ)
+            case Trust.NONE:
+                return False
 
     def _kind(self, found: Wrong, writes: Sequence[Write]) -> str:
         """A write that the primary lacks and the secondary has, acknowledged after the change of primary."""
@@ -173,8 +193,14 @@ class _Judge:
         return Violation(kind, str(self.key), (said, *(_line(call, self.key) for call in shown), ends))
 
 
+def _meet(read: Call, write: Call) -> bool:
+    """Whether they may have been at work at the same time; what was given up goes on for a while."""
+    lingers = LINGER if write.outcome is Outcome.UNKNOWN else 0.0
+    return write.begin <= read.end and read.begin <= write.end + lingers
+
+
 def _line(call: Call, key: Key) -> str:
-    until = "..." if call.end == FOREVER else f"{call.end:.3f}"
+    until = "..." if call.outcome is Outcome.UNKNOWN else f"{call.end:.3f}"
     saw = f", saw {_row(call.seen.get(key))}" if call.act is Act.READ else ""
     epochs = "-".join(map(str, sorted(set(call.epochs))))
     told = f"{call.outcome}{saw}{' ' + call.note if call.note else ''}"

@@ -54,8 +54,8 @@ class Outcome(StrEnum):
 class Call:
     """`keys`: all that it may touch: of a delete by filter those that the filter fits, of a drop those that were in it.
 
-    `begin`, `end`: seconds of the run; an unknown one has no end. `epochs`: what the admin API had told the client when the
-    call began and when it ended. `seen`: of a read; a key that is not in it was not there.
+    `begin`, `end`: seconds of the run, from the request to what the client was told; FOREVER where it was told nothing.
+    `epochs`: what the admin API had told the client by then. `seen`: of a read; a key that is not in it was not there.
     """
 
     number: int
@@ -140,15 +140,13 @@ def read(path: Path) -> History:
 
 def _call(said: Mapping[str, Any]) -> Call:
     told = {name: value for name, value in said.items() if name not in ("keys", "seen", "act", "outcome", "epochs", "end")}
-    outcome = Outcome(said.get("outcome", Outcome.UNKNOWN))
     return Call(
         act=Act(said["act"]),
         keys=tuple(Key(*key) for key in said["keys"]),
         seen={Key(*key): value for *key, value in said.get("seen", ())},
-        outcome=outcome,
+        outcome=Outcome(said.get("outcome", Outcome.UNKNOWN)),
         epochs=tuple(said.get("epochs", (0, 0))),
-        # Nobody knows when, or whether, a write that was never answered takes effect.
-        end=FOREVER if outcome is Outcome.UNKNOWN else said["end"],
+        end=said.get("end", FOREVER),
         **told,
     )
 

@@ -86,7 +86,8 @@ def _sure(call: Call, calls: Sequence[Call], filter_lag: float) -> bool:
     if call.act is not Act.DELETE_WHERE or not call.acknowledged:
         return call.acknowledged
     since = call.begin - filter_lag
-    return not any(other.end >= since and other.begin <= call.end for other in calls if other is not call)
+    met = (other for other in calls if other is not call and other.begin <= call.end)
+    return all(other.acknowledged and other.end < since for other in met)
 
 
 def wrong(writes: Sequence[Write], looks: Sequence[Look]) -> Iterator[Wrong]:

@@ -15,7 +15,7 @@ from enum import Enum, auto
 from typing import Any
 
 from proxy.torture.check import Contents, Run, Stage
-from proxy.torture.history import FOREVER, Act, Call, Change, History, Key, Outcome, Value
+from proxy.torture.history import Act, Call, Change, History, Key, Outcome, Value
 
 KEYS = tuple(Key("c", "_default", number) for number in range(6))
 OLD = tuple(Key("c", "_default", number) for number in range(6, 12))
@@ -126,7 +126,7 @@ class SmallWorld:
             return replace(call, end=self.now, outcome=Outcome.REFUSED)
         if self.chance.random() < 0.1:
             self.later.append(asyncio.ensure_future(self.land_late(call, to)))
-            return replace(call, end=FOREVER, outcome=Outcome.UNKNOWN)
+            return replace(call, end=self.now, outcome=Outcome.UNKNOWN)
         if not (self.fault is Wrong.FORGETS and self.chance.random() < 0.02):
             self.execute(call, to)
         dropped = self.fault is Wrong.DROPS and self.chance.random() < 0.05
