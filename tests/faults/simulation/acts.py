@@ -28,7 +28,7 @@ class GaveUp(Exception):
 
 
 async def carry_out(world: World) -> None:
-    await asyncio.sleep(world.chance.uniform(0, 20))
+    await asyncio.sleep(world.chance.uniform(0, world.story.begin))
     try:
         for wish in world.story.wishes:
             world.tell(f"operator: {wish}")

@@ -5,14 +5,14 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 
 from fakes.plain_frontend import put, remove, request
+from faults.simulation.story import Mix
 
 from proxy.ports import Reply, Request
 
 NAME = "c"
-HOT = range(6)
 FIRST_VALUE = 1001.0
 
 
@@ -40,20 +40,22 @@ class Attempt:
 
 
 class Pen:
-    """Makes writes with values that are used once. Keys are few, so that clients meet."""
+    """Makes writes with values that are used once, to the keys below `hot`."""
 
-    def __init__(self, chance: random.Random) -> None:
+    def __init__(self, chance: random.Random, hot: int, mix: Mix) -> None:
         self._chance = chance
+        self._hot = range(hot)
+        self._mix = astuple(mix)
         self._value = FIRST_VALUE
 
     def next(self, now: float) -> Attempt:
         kinds = (self._put, self._put_two, self._patch, self._remove, self._auto, self._remove_where)
-        make: Callable[[float], Attempt] = self._chance.choices(kinds, weights=(35, 15, 10, 20, 5, 15))[0]
+        make: Callable[[float], Attempt] = self._chance.choices(kinds, weights=self._mix)[0]
         self._value += 1
         return make(now)
 
     def _some(self, number: int) -> tuple[int, ...]:
-        return tuple(self._chance.sample(HOT, number))
+        return tuple(self._chance.sample(self._hot, min(number, len(self._hot))))
 
     def _put(self, now: float) -> Attempt:
         [key] = keys = self._some(1)

@@ -9,7 +9,7 @@ from typing import Any
 import asyncio
 
 from faults.simulation.acts import GaveUp, carry_out, verified
-from faults.simulation.clients import HOT, NAME, Attempt
+from faults.simulation.clients import NAME, Attempt
 from faults.simulation.story import Story
 from faults.simulation.virtual_time import VirtualClock
 from faults.simulation.world import World, shown
@@ -54,7 +54,7 @@ async def _judged(world: World) -> Verdict:
     for attempt in world.attempts:
         if attempt.refused and attempt.value is not None and world.landed(attempt.value):
             world.find(f"I4: {attempt.value} was refused and landed")
-    for number in HOT:
+    for number in range(world.story.hot):
         if lost := _lost(world, number):
             world.find(f"I1: {lost}")
     deaths = sum(process.deaths for process in world.processes)

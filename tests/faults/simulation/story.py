@@ -10,9 +10,21 @@ LINGER = 60.0
 
 
 @dataclass(frozen=True, slots=True)
+class Mix:
+    """How often clients do what, as weights."""
+
+    put: int = 35
+    put_two: int = 15
+    patch: int = 10
+    remove: int = 20
+    put_auto: int = 2
+    remove_where: int = 15
+
+
+@dataclass(frozen=True, slots=True)
 class Story:
-    """`wishes`: what the operator of the first sidecar does, one after the other. `pace`: mean seconds between two writes of a
-    client. `slow`: share of the messages that are. `crashes`: the number for each sidecar is drawn from these. `outage`: how
+    """`wishes`: what the operator of the first sidecar does, one after the other. `hot`: keys that clients write, from 0.
+    `begin`: he begins within so many seconds. `pace`: mean seconds between two writes of a client. `slow`: share of the messages that are. `crashes`: the number for each sidecar is drawn from these. `outage`: how
     likely the target is away for a while. `assassin`: how likely a death in the middle of each change of primary is.
     """
 
@@ -21,6 +33,9 @@ class Story:
     clients: int = 3
     writes: int = 10
     wishes: tuple[str, ...] = ("backfill",)
+    hot: int = 6
+    mix: Mix = Mix()
+    begin: float = 20.0
     pace: float = 3.0
     slow: float = 0.05
     crashes: tuple[int, ...] = (0, 0, 1, 2)
@@ -62,7 +77,21 @@ CHANGES = Story(
 )
 """The primary changes three times under load, and the process dies in between."""
 SLOW_DISK = Story("slow disk", commits_a_second=0.3)
-TWO = Story("two", sidecars=2, clients=4)
-THREE = Story("three", sidecars=3, clients=6, writes=8)
+TWO = Story("two", sidecars=2, clients=4, hot=3, crashes=(0, 0, 0, 1))
+THREE = Story("three", sidecars=3, clients=6, writes=8, hot=4, crashes=(0, 0, 0, 1))
+"""Several sidecars between all clients and the same keys."""
+_RARE = (0, 0, 0, 0, 1)
+RACE = Story(
+    "race", sidecars=2, clients=2, writes=4, hot=2, pace=1.0, crashes=_RARE, outage=0.0, wishes=(), mix=Mix(50, 0, 0, 50, 0, 0)
+)
+"""Few direct writes of the same keys by two sidecars."""
+PAGES = Story(
+    "pages", sidecars=2, clients=4, writes=2, hot=8, begin=3.0, slow=0.3, crashes=_RARE, outage=0.0, mix=Mix(40, 0, 0, 60, 0, 0)
+)
+"""A backfill by one sidecar beside writes by another."""
+FILTERS = Story(
+    "filters", sidecars=2, clients=3, writes=4, hot=3, crashes=_RARE, outage=0.0, wishes=(), mix=Mix(60, 0, 0, 0, 0, 40)
+)
+"""Writes by filter through one sidecar beside writes by another."""
 
-STORIES = {story.name: story for story in (ONE, VERIFIED, CHANGES, SLOW_DISK, TWO, THREE)}
+STORIES = {story.name: story for story in (ONE, VERIFIED, CHANGES, SLOW_DISK, TWO, THREE, RACE, PAGES, FILTERS)}

@@ -40,8 +40,7 @@ def _empty() -> sqlite3.Connection:
 
 def _journal() -> sqlite3.Connection:
     db = _empty()
-    db.executescript(tables.TABLES)
-    db.execute("insert into facts values ('version', 1), ('position', 0), ('parked', 0)")
+    tables.prepare(db)
     return db
 
 

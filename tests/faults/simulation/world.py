@@ -13,7 +13,7 @@ from sqlite3 import Connection, OperationalError
 import numpy as np
 from fakes.plain_frontend import point, schema_of
 from fakes.plain_parts import PlainCatalog
-from faults.simulation.clients import FIRST_VALUE, HOT, NAME, Attempt, Pen, pause
+from faults.simulation.clients import FIRST_VALUE, NAME, Attempt, Pen, pause
 from faults.simulation.network import Database, Network, at_once
 from faults.simulation.process import Process, Surroundings
 from faults.simulation.story import Story
@@ -49,7 +49,7 @@ class World:
         self.stages: list[tuple[int, Place]] = []
         """Epochs and their primaries, as they became durable at the first sidecar."""
         self._first: dict[float, Place] = {}
-        self._pen = Pen(self.chance)
+        self._pen = Pen(self.chance, story.hot, story.mix)
         self._deaths: set[asyncio.Task[None]] = set()
 
     async def build(self) -> None:
@@ -58,8 +58,11 @@ class World:
         self.target = Database(Place.TARGET, Product.QDRANT, catalog)
         for side in (self.source, self.target):
             at_once(side.apply(CreateCollection(SCHEMA)))
-        there = [point(NAME, number, float(number)) for number in HOT if number % 2]
-        at_once(self.source.put([*there, *(cold_point(number, float(number)) for number in COLD)]))
+        there = [point(NAME, number, float(number)) for number in range(self.story.hot) if number % 3]
+        there += [cold_point(number, float(number)) for number in COLD]
+        at_once(self.source.put(there))
+        if "backfill" not in self.story.wishes:
+            at_once(self.target.put(there))
         for side in (self.source, self.target):
             side.seen = self._seen
         network = Network(self.chance, self.story.slow, self.tell if self._trace is not None else None)
