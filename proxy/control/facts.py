@@ -27,7 +27,8 @@ def facts(parts: Parts, config: GatesConfig) -> GateFacts:
                 parts.ledger.count(name),
                 figures.get(name),
             )
-            for name in parts.catalog.migrated()
+            # A debt under a name that the catalog does not know may be of any of them, until verify has asked the primary.
+            for name in dict.fromkeys((*parts.catalog.migrated(), *debts))
         ),
         excluded=tuple(sorted(parts.catalog.excluded())),
         elsewhere=figures.get(""),

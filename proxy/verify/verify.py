@@ -60,9 +60,14 @@ class Verify:
         walk = stopped if stopped and stopped.continues(collections, roles.epoch) else Walk(roles.epoch, collections, names)
         run = _Run(roles, Comparison(self._subject, roles, progress), progress, patient)
         await self._until_landed(progress)
+        gone = await self._call_by_name(run)
+        since = self._debts.number()
         walk = replace(walk, total=walk.total or await self._count(run, walk))
         while walk.ahead:
             walk = await self._collection(run, walk if walk.collection else await self._begin(run, walk))
+        if not collections and self._debts.number() == since:  # all that such a name may have meant was looked at
+            for name in gone:
+                await self._debts.clear(name)
         await self._checkpoints.drop(TASK)
 
     async def _until_landed(self, progress: Progress) -> None:
@@ -70,6 +75,19 @@ class Verify:
         if self._subject.mirror.lingering:
             progress.stalled("writes whose outcome is unknown may still land: waiting until they cannot (mirror.linger)")
         await self._subject.mirror.landed_until(self._subject.mirror.position)
+
+    async def _call_by_name(self, run: _Run) -> list[str]:
+        """A write under a name that we do not know made a debt of that name: the primary says whose it is. What nothing is
+        called any more."""
+        strays = [(name, why) for name, why in self._debts.all().items() if not self._subject.exists(name)]
+        if not strays:
+            return []
+        collections, aliases = await run.patient(run.roles.primary.collections), await run.patient(run.roles.primary.aliases)
+        for name, why in strays:
+            if name in aliases:
+                await self._debts.mark(aliases[name], why)
+                await self._debts.clear(name)
+        return [name for name, _ in strays if name not in aliases and name not in collections]
 
     async def _count(self, run: _Run, walk: Walk) -> int:
         """Points of both sides."""

@@ -10,7 +10,7 @@ from fakes.mirror import Catalog, FakeMirror, FastClock, Slow, Watcher, contents
 
 from proxy.config import VerifyConfig
 from proxy.errors import NotFound, Refused, Unavailable
-from proxy.model.operation import Consistency, Fetch
+from proxy.model.operation import Consistency, CreateCollection, Fetch, SetAlias
 from proxy.model.point import Key, Point
 from proxy.model.schema import Metric, Schema, VectorField, VectorKind
 from proxy.ports import Roles
@@ -94,6 +94,32 @@ async def test_equal_sides_are_verified(rig):
     assert (mark.epoch, mark.points) == (1, 20)
     assert (rig.watcher.done, rig.watcher.total) == (40, 40)
     assert await load(rig.checkpoints, TASK) is None
+
+
+async def test_a_debt_of_what_is_gone_is_paid(rig):
+    """A write to a collection that was dropped meanwhile cannot be understood, and there is nothing left to compare."""
+    await rig.debts.mark("dropped", "put cannot be understood")
+    await rig.verify()
+    assert rig.debts.all() == {}
+
+
+async def test_a_debt_of_an_alias_that_nobody_told_of_becomes_its_collections(rig):
+    await rig.mirror.primary.apply(SetAlias("other", "c"))
+    await rig.debts.mark("other", "put cannot be understood")
+    await rig.verify()
+    assert rig.debts.all() == {}
+    assert rig.debts.verified("c") is not None
+    await rig.mirror.primary.put([point(7, value=9)])
+    await rig.debts.mark("other", "put cannot be understood")
+    assert await rig.verify() == {7: "stale"}
+    assert set(rig.debts.all()) == {"c"}
+
+
+async def test_a_debt_of_a_collection_that_nobody_told_of_stays(rig):
+    await rig.mirror.primary.apply(CreateCollection(replace(SCHEMA, collection="unknown")))
+    await rig.debts.mark("unknown", "put cannot be understood")
+    await rig.verify()
+    assert set(rig.debts.all()) == {"unknown"}
 
 
 async def around_the_proxy(rig: Rig) -> None:
