@@ -266,7 +266,9 @@ async def _sidecar(
         stored = Stored.open(state, config, clock, stack)
         source = _side(Place.SOURCE, config.source, stored.catalog, config, stack)
         target = _side(Place.TARGET, config.target, stored.catalog, config, stack) if config.target else None
-        journal = Journal.open(state.path, config.journal)
+        if not Journal.exists(state.path):
+            await _owe_all(stored, "the journal is not the one of before: what only that one held is unknown")
+        journal = Journal.open(state.path, config.journal, after_power_loss=state.after_power_loss)
         stack.callback(journal.close)
         parts = compose(config, frontend, stored, Sides(source, target), journal, listeners, clock)
         stack.push_async_callback(parts.router.close)

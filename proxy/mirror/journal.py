@@ -18,6 +18,7 @@ from typing import Final, TypeAlias
 from proxy.config import JournalConfig
 from proxy.errors import Broken, ConfigError, ProxyError
 from proxy.mirror import tables
+from proxy.mirror.damage import damaged
 from proxy.mirror.pulse import Pulse
 from proxy.mirror.record import OUTCOME_OF, OUTCOMES, Intent
 from proxy.mirror.sealed import DIRTY, PARKED, PLAIN_ROWS, RECHECKS, Rows, check_key
@@ -29,6 +30,7 @@ from proxy.store.seal import seal_of
 
 Told: TypeAlias = Callable[[ProxyError | None], None]
 
+FILE: Final = "journal.db"
 UNWRITTEN_LIMIT: Final = 64 * 2**20
 """Bytes of bodies that may wait for the disk before new writes wait too."""
 PAGE_BYTES: Final = 8 * 2**20
@@ -94,12 +96,12 @@ class Journal:
         self._pulse = Pulse()
 
     @classmethod
-    def open(cls, directory: Path, config: JournalConfig) -> Journal:
+    def open(cls, directory: Path, config: JournalConfig, *, after_power_loss: bool = False) -> Journal:
         """Raises Broken where the file is damaged, with what to do; Unavailable where the disk refuses; ConfigError where
         it is sealed with another key.
         """
         seal = seal_of(config.key)
-        writer = ThreadWriter(directory / "journal.db", config)
+        writer = ThreadWriter(directory / FILE, config, after_power_loss=after_power_loss)
         try:
             check_key(writer.connection, seal)
             sealed = Rows(seal)
@@ -109,7 +111,11 @@ class Journal:
             raise
         except (sqlite3.DatabaseError, Broken) as error:
             writer.close()
-            raise Broken(f"the journal in {directory} is damaged: {error}") from error
+            raise damaged(directory / FILE, error) from error
+
+    @staticmethod
+    def exists(directory: Path) -> bool:
+        return (directory / FILE).exists()
 
     def start(self) -> None:
         """Binds it to the running loop."""

@@ -14,37 +14,69 @@ from typing import Any, Final, TypeAlias
 
 from proxy.config import Fsync
 from proxy.errors import Broken, Unavailable
+from proxy.mirror.damage import Watermark, check_pages, check_rows, check_schema, damaged, digest
 
 Row: TypeAlias = tuple[Any, ...]
 
-VERSION: Final = 1
+VERSION: Final = 2
 _SYNCHRONOUS: Final = {Fsync.EVERY_WRITE: "normal", Fsync.INTERVAL: "normal", Fsync.OFF: "off"}
 
-# `ended` numbers the outcomes in the order in which they came: the order in which writes are brought to the secondary.
-TABLES: Final = """
-create table if not exists facts (name text primary key, value integer not null) without rowid;
-create table if not exists entries (seq integer primary key, head blob not null, body blob not null);
-create table if not exists outcomes (
-    ended integer primary key, seq integer not null unique, outcome integer not null, horizon integer, reply blob);
-create table if not exists dirty (key blob primary key, why blob not null) without rowid;
-create table if not exists rechecks (key blob primary key, why blob not null) without rowid;
-create table if not exists parked (key blob primary key, id integer not null, reason blob not null, at real not null)
-    without rowid;
-create table if not exists seal (proof blob not null);
-"""
+_OF_THE_DISK: Final = {
+    sqlite3.SQLITE_BUSY,
+    sqlite3.SQLITE_CANTOPEN,
+    sqlite3.SQLITE_FULL,
+    sqlite3.SQLITE_IOERR,
+    sqlite3.SQLITE_LOCKED,
+    sqlite3.SQLITE_NOMEM,
+    sqlite3.SQLITE_PERM,
+}
+"""What SQLite says where the file is not to blame."""
 
-APPEND: Final = "insert into entries (seq, head, body) values (?, ?, ?)"
-END: Final = "insert into outcomes (ended, seq, outcome, horizon, reply) values (?, ?, ?, ?, ?)"
-MOVE: Final = "update outcomes set ended = ?, horizon = ? where seq = ?"
+# `ended` numbers the outcomes in the order in which they came: the order in which writes are brought to the secondary.
+# `sum` is the digest of the row's other columns.
+_TABLES: Final = """
+create table if not exists facts (name text primary key, value integer not null, sum integer not null) without rowid;
+create table if not exists entries (seq integer primary key, head blob not null, body blob not null, sum integer not null);
+create table if not exists outcomes (
+    ended integer primary key, seq integer not null unique, outcome integer not null, horizon integer, reply blob,
+    sum integer not null);
+create table if not exists dirty (key blob primary key, why blob not null, sum integer not null) without rowid;
+create table if not exists rechecks (key blob primary key, why blob not null, sum integer not null) without rowid;
+create table if not exists parked (
+    key blob primary key, id integer not null, reason blob not null, at real not null, sum integer not null) without rowid;
+create table if not exists seal (proof blob not null, sum integer not null);
+"""
+COLUMNS: Final = {
+    "facts": ("name", "value"),
+    "entries": ("seq", "head", "body"),
+    "outcomes": ("ended", "seq", "outcome", "horizon", "reply"),
+    "dirty": ("key", "why"),
+    "rechecks": ("key", "why"),
+    "parked": ("key", "id", "reason", "at"),
+    "seal": ("proof",),
+}
+"""Without the digest."""
+
+
+def _insert(table: str, how: str = "insert") -> str:
+    places = ", ".join(f"?{number}" for number, _ in enumerate(COLUMNS[table], 1))
+    return f"{how} into {table} ({', '.join(COLUMNS[table])}, sum) values ({places}, digest({places}))"
+
+
+APPEND: Final = _insert("entries")
+END: Final = _insert("outcomes")
+MOVE: Final = "update outcomes set ended = ?1, horizon = ?2, sum = digest(?1, seq, outcome, ?2, reply) where seq = ?3"
 REMOVE_ENTRY: Final = "delete from entries where seq = ?"
 REMOVE_OUTCOME: Final = "delete from outcomes where seq = ?"
-RAISE_FACT: Final = "update facts set value = max(value, ?) where name = ?"
-MARK: Final = "insert or replace into dirty (key, why) values (?, ?)"
+RAISE_FACT: Final = "update facts set value = max(value, ?1), sum = digest(name, max(value, ?1)) where name = ?2"
+MARK: Final = _insert("dirty", "insert or replace")
 UNMARK: Final = "delete from dirty where key = ?"
-MARK_LATER: Final = "insert or replace into rechecks (key, why) values (?, ?)"
+MARK_LATER: Final = _insert("rechecks", "insert or replace")
 UNMARK_LATER: Final = "delete from rechecks where key = ?"
-PARK: Final = "insert or replace into parked (key, id, reason, at) values (?, ?, ?, ?)"
+PARK: Final = _insert("parked", "insert or replace")
 UNPARK: Final = "delete from parked where key = ?"
+_PROVE: Final = _insert("seal")
+_FIRST_FACTS: Final = (("version", VERSION), ("position", 0), ("parked", 0), ("step", 0))
 
 PAGE: Final = """
 select o.ended, o.seq, o.outcome, o.horizon, o.reply, e.head, e.body
@@ -65,22 +97,25 @@ def rows(sql: str, *values: Row) -> Change:
     return Change(sql, lambda: values)
 
 
-def create(path: Path, fsync: Fsync) -> sqlite3.Connection:
-    """Opens the journal's file for writing and checks it. Raises Broken with what to do, Unavailable where the disk refuses."""
+def create(path: Path, fsync: Fsync, watermark: Watermark | None) -> sqlite3.Connection:
+    """Opens the journal's file for writing and checks it. `watermark`: None where it cannot be trusted, after a loss of power.
+
+    Raises Broken with what to do, Unavailable where the disk refuses.
+    """
     os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
     db = _opened(path)
     try:
         _tune(db, fsync)
-        _check(db)
-    except sqlite3.OperationalError as error:
-        db.close()
-        raise Unavailable(f"the journal {path} cannot be opened: {error}") from error
+        check_pages(db)
+        db.execute("pragma journal_mode=wal")
+        prepare(db)
+        if watermark is not None:
+            watermark.check(fact(db, "step"))
     except (sqlite3.DatabaseError, Broken) as error:
         db.close()
-        raise Broken(
-            f"the journal {path} is damaged ({error}): writes that only it held are lost. Move it aside and start again; "
-            "then run backfill and verify, which compare every point of both sides"
-        ) from error
+        if isinstance(error, sqlite3.OperationalError) and error.sqlite_errorcode & 0xFF in _OF_THE_DISK:
+            raise Unavailable(f"the journal {path} cannot be opened: {error}") from error
+        raise damaged(path, error) from error
     return db
 
 
@@ -101,13 +136,20 @@ def _tune(db: sqlite3.Connection, fsync: Fsync) -> None:
     db.execute("pragma wal_autocheckpoint=0")
 
 
-def _check(db: sqlite3.Connection) -> None:
-    found = db.execute("pragma quick_check(1)").fetchone()[0]
-    if found != "ok":
-        raise Broken(str(found).replace("\n", " "))
-    db.execute("pragma journal_mode=wal")
-    db.executescript(TABLES)
-    db.execute("insert or ignore into facts values ('version', ?), ('position', 0), ('parked', 0)", (VERSION,))
+def prepare(db: sqlite3.Connection) -> None:
+    """Makes the tables in a file that has none; checks those that it has, and their rows. Raises Broken, sqlite3.Error."""
+    db.create_function("digest", -1, digest, deterministic=True)
+    _check_version(db)
+    check_schema(db, _TABLES)
+    db.executescript(f"begin immediate; {_TABLES}")
+    db.executemany(_insert("facts", "insert or ignore"), _FIRST_FACTS)
+    db.execute("commit")
+    check_rows(db, COLUMNS)
+
+
+def _check_version(db: sqlite3.Connection) -> None:
+    if not db.execute("select exists (select 1 from sqlite_schema where name = 'facts')").fetchone()[0]:
+        return
     version = fact(db, "version")
     if version != VERSION:
         raise Broken(f"it has version {version} and this program reads {VERSION}")
@@ -130,7 +172,7 @@ def holds_any(db: sqlite3.Connection) -> bool:
 
 def prove(db: sqlite3.Connection, proof: bytes | None) -> None:
     """From now on it is sealed with that key. Pages that are free still hold what was removed, so the file is made anew."""
-    made = [rows("insert into seal (proof) values (?)", (proof,))] if proof else []
+    made = [rows(_PROVE, (proof,))] if proof else []
     transact(db, [rows("delete from seal", ()), *made])
     db.execute("vacuum")
     db.execute("pragma wal_checkpoint(truncate)")

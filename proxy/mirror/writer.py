@@ -29,7 +29,8 @@ from typing import Final, Protocol, TypeVar
 
 from proxy.config import Fsync, JournalConfig
 from proxy.errors import Broken, ProxyError, Unavailable
-from proxy.mirror.tables import Change, Row, connect, create, transact
+from proxy.mirror.damage import Watermark
+from proxy.mirror.tables import RAISE_FACT, Change, Row, connect, create, fact, rows, transact
 
 T = TypeVar("T")
 
@@ -78,16 +79,22 @@ class _Order(Enum):
 class ThreadWriter:
     """Raises Broken where the file is damaged. `watch` binds it to the running loop."""
 
-    def __init__(self, path: Path, config: JournalConfig) -> None:
+    def __init__(self, path: Path, config: JournalConfig, *, after_power_loss: bool = False) -> None:
         self._config = config
-        self._db = create(path, config.fsync)
+        self._watermark = Watermark(path)
+        try:
+            self._db = create(path, config.fsync, None if after_power_loss else self._watermark)
+        except ProxyError:
+            self._watermark.close()
+            raise
         self._reads = connect(path, config.fsync)
         self._log = os.open(f"{path}-wal", os.O_RDWR)
         _sync_directory(path.parent)
         self._steps: queue.SimpleQueue[_Step | _Order] = queue.SimpleQueue()
         self._unsynced: queue.SimpleQueue[int | None] = queue.SimpleQueue()
         self._stopping = threading.Event()
-        self._number = 0
+        self._number = fact(self._db, "step")
+        self._watermark.reach(self._number)
         self._progress = Progress()
         self._posting = threading.Lock()
         self._posted = False
@@ -134,6 +141,7 @@ class ThreadWriter:
         # The log's own descriptor goes last: until then nothing else in this process may open and close the file.
         self._db.close()
         os.close(self._log)
+        self._watermark.close()
 
     def _tell(self) -> None:
         with self._posting:
@@ -173,12 +181,13 @@ class ThreadWriter:
 
     def _commit(self, group: Sequence[_Step]) -> bool:
         """Tries until the disk takes it. False: stopped, or the file is damaged."""
-        changes = _joined(group)
+        number = group[-1].number
+        changes = [*_joined(group), rows(RAISE_FACT, (number, "step"))]
         while (error := self._try(changes)) is not None:
             self._post(functools.partial(replace, error=error))
             if isinstance(error, Broken) or self._stopping.wait(RETRY_PAUSE):
                 return False
-        number = group[-1].number
+        self._watermark.reach(number)
         if self._config.fsync is Fsync.EVERY_WRITE:
             self._post(functools.partial(replace, written=number, error=None))
         else:

@@ -11,8 +11,10 @@ from pydantic import SecretStr
 
 from proxy.config import JournalConfig
 from proxy.errors import Broken, ConfigError
+from proxy.mirror.damage import digest
 from proxy.mirror.journal import Journal
 from proxy.mirror.record import Intent
+from proxy.mirror.tables import COLUMNS
 from proxy.model.point import Key
 from proxy.ports import Outcome, Reply, Request
 
@@ -124,9 +126,9 @@ MOVED = {
     "a head": "update entries set head = (select head from entries where seq = 2) where seq = 1",
     "an entry": "update entries set seq = 9 where seq = 1; update outcomes set seq = 9 where seq = 1",
     "a reply": "update outcomes set reply = (select reply from outcomes where seq = 1) where seq = 2",
-    "a key": "insert into dirty select key, why from rechecks",
+    "a key": "insert into dirty select * from rechecks",
     "a reason": "update dirty set why = (select why from rechecks)",
-    "a parked key": "insert into parked select key, 7, why, 1.0 from dirty",
+    "a parked key": "insert into parked select key, 7, why, 1.0, 0 from dirty",
     "a stranger": "update entries set body = x'00' where seq = 1",
 }
 
@@ -134,11 +136,20 @@ MOVED = {
 @pytest.mark.parametrize("sql", MOVED.values(), ids=MOVED)
 async def test_a_record_in_anothers_place_is_told_and_never_read(tmp_path: Path, sql: str) -> None:
     await filled(tmp_path, SEALED)
-    db = sqlite3.connect(tmp_path / "journal.db")
-    db.executescript(sql)
-    db.close()
+    forge(tmp_path / "journal.db", sql)
     with pytest.raises(Broken, match="damaged or out of its place"):
         await read_back(tmp_path)
+
+
+def forge(path: Path, sql: str) -> None:
+    """The checksums are against damage: whoever changes records makes new ones too."""
+    db = sqlite3.connect(path)
+    db.create_function("digest", -1, digest)
+    db.executescript(sql)
+    for table, columns in COLUMNS.items():
+        db.execute(f"update {table} set sum = digest({', '.join(columns)})")
+    db.commit()
+    db.close()
 
 
 async def read_back(directory: Path) -> None:

@@ -1,0 +1,198 @@
+"""A journal whose files were damaged between two processes: its exact state is recovered, or the start is refused and says what
+to do; never a part of it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import os
+import random
+import re
+import shutil
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final, TypeAlias
+
+import pytest
+
+from proxy.config import Fsync, JournalConfig
+from proxy.errors import Broken
+from proxy.mirror.journal import FILE, Journal
+from proxy.mirror.record import Intent
+from proxy.model.point import Key
+from proxy.ports import Outcome, Reply, Request
+
+TRIED: Final = int(os.environ.get("VECFERRY_DAMAGES", "60"))
+"""Damages of each kind to each file. Nightly: 5000."""
+SEED: Final = int(os.environ.get("VECFERRY_SEED", "1"))
+KEYS: Final = tuple(Key("books", "p", number) for number in range(300))
+MAIN, LOG, INDEX, WATERMARK = FILE, f"{FILE}-wal", f"{FILE}-shm", f"{FILE}-watermark"
+WORDS: Final = r"is damaged \(.*\): .* Move journal\.db\* aside and start again; .* run backfill and verify"
+Damage: TypeAlias = Callable[[bytearray, random.Random], object]
+
+
+async def fill(directory: Path, *, at_half: Callable[[], object], at_end: Callable[[], object]) -> None:
+    """Everything that a journal can hold. What is called finds all written that came before, and the journal still open."""
+    journal = Journal.open(directory, JournalConfig())
+    journal.start()
+    for seq in range(1, 121):
+        body = b"%d" % seq * (seq * 37 % 900)
+        step = journal.append(seq, Intent(1, "Upsert", "grpc", Request(b"POST", b"/u", (), body), 1.0))
+        if seq % 3:
+            journal.end(seq, (Outcome.ACCEPTED, Outcome.UNKNOWN)[seq % 2], None, Reply(200, (), b"%d" % seq))
+        if seq == 60:
+            await journal.written(step)
+            at_half()
+    journal.mark(dict.fromkeys(KEYS[:100], "why"))
+    journal.mark_later(dict.fromkeys(KEYS[100:150], "later"))
+    for key in KEYS[150:160]:
+        journal.park(key, "reason", 2.0)
+    journal.move(4, 200)
+    await journal.written(journal.remove([7, 8], 0, 210))
+    at_end()
+    journal.close()
+
+
+def read(directory: Path) -> Any:
+    """All that the next process would know. Raises Broken where it refuses."""
+    journal = Journal.open(directory, JournalConfig(fsync=Fsync.OFF))
+    try:
+        return journal.found, asyncio.run(_page(journal))
+    finally:
+        journal.close()
+
+
+async def _page(journal: Journal) -> object:
+    return await journal.page(0)
+
+
+@pytest.fixture(scope="module")
+def journals(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """One that was closed in order; one as a kill left it, all of it in the log; and one killed with half of it taken over."""
+    folder = tmp_path_factory.mktemp("journals")
+
+    def made(name: str, take_over: Callable[[Path], object]) -> Path:
+        source, copy = folder / f"source of {name}", folder / name
+        source.mkdir()
+        halfway = functools.partial(take_over, source / MAIN)
+        asyncio.run(fill(source, at_half=halfway, at_end=lambda: shutil.copytree(source, copy)))
+        return source if name == "closed" else copy
+
+    return {"closed": made("closed", str), "killed": made("killed", str), "half": made("half", checkpoint)}
+
+
+def checkpoint(file: Path) -> None:
+    db = sqlite3.connect(file)
+    db.execute("pragma wal_checkpoint(passive)")
+    db.close()
+
+
+def cut(content: bytearray, chance: random.Random) -> None:
+    del content[chance.randrange(len(content)) :]
+
+
+def flip(content: bytearray, chance: random.Random) -> None:
+    content[chance.randrange(len(content))] ^= 1 << chance.randrange(8)
+
+
+def flip_in_the_header(content: bytearray, chance: random.Random) -> None:
+    content[chance.randrange(min(100, len(content)))] ^= chance.randrange(1, 256)
+
+
+def overwrite(content: bytearray, chance: random.Random) -> None:
+    start = chance.randrange(len(content))
+    part = content[start : start + chance.choice((1, 8, 512, 4096))]
+    content[start : start + len(part)] = chance.choice((bytes(len(part)), chance.randbytes(len(part))))
+
+
+DAMAGES: Final[dict[str, Damage]] = {each.__name__: each for each in (cut, flip, flip_in_the_header, overwrite)}
+FILES: Final = {"closed": (MAIN,), "killed": (LOG,), "half": (MAIN, LOG)}
+OF_NO_ACCOUNT: Final = ("half", MAIN, "flip_in_the_header")
+"""The log has a younger first page; of a journal that is all in its log, it has all pages."""
+CASES: Final = [
+    case
+    for journal, files in FILES.items()
+    for file in files
+    for name in DAMAGES
+    if (case := (journal, file, name)) != OF_NO_ACCOUNT
+]
+
+
+@pytest.mark.parametrize(("journal", "file", "name"), CASES, ids=["-".join(case) for case in CASES])
+def test_a_damaged_file_is_told_or_changes_nothing(
+    journals: dict[str, Path], tmp_path: Path, journal: str, file: str, name: str
+) -> None:
+    chance, told = random.Random(f"{SEED} {journal} {file} {name}"), 0
+    whole, sound = read_copy(journals[journal], tmp_path), (journals[journal] / file).read_bytes()
+    for number in range(TRIED):
+        content = bytearray(sound)
+        DAMAGES[name](content, chance)
+        found = said(read_copy, journals[journal], tmp_path, {file: bytes(content)})
+        assert found == whole or (isinstance(found, str) and re.search(WORDS, found)), f"damage {number} of seed {SEED}"
+        told += isinstance(found, str)
+    assert told > 0
+
+
+@pytest.mark.parametrize(("journal", "file"), [("closed", MAIN), ("closed", WATERMARK), ("killed", LOG), ("half", LOG)])
+def test_a_missing_file_is_told(journals: dict[str, Path], tmp_path: Path, journal: str, file: str) -> None:
+    with pytest.raises(Broken, match=WORDS):
+        read_copy(journals[journal], tmp_path, {file: None})
+
+
+def test_a_damaged_watermark_is_told(journals: dict[str, Path], tmp_path: Path) -> None:
+    sound = (journals["closed"] / WATERMARK).read_bytes()
+    cut_short = [sound[:size] for size in range(len(sound))]
+    flipped = [bytes((*sound[:place], sound[place] ^ 1, *sound[place + 1 :])) for place in range(len(sound))]
+    for content in cut_short + flipped:
+        with pytest.raises(Broken, match=WORDS):
+            read_copy(journals["closed"], tmp_path, {WATERMARK: content})
+
+
+@pytest.mark.parametrize("content", [b"", b"x", bytes(32768), b"\xff" * 32768, None])
+def test_the_index_of_the_log_is_made_anew(journals: dict[str, Path], tmp_path: Path, content: bytes | None) -> None:
+    whole = read_copy(journals["half"], tmp_path)
+    assert read_copy(journals["half"], tmp_path, {INDEX: content}) == whole
+
+
+def test_tables_of_somebody_else_are_told(journals: dict[str, Path], tmp_path: Path) -> None:
+    shutil.copytree(journals["closed"], tmp_path / "copy")
+    db = sqlite3.connect(tmp_path / "copy" / MAIN)
+    db.execute("create table notes (text)")
+    db.close()
+    with pytest.raises(Broken, match=WORDS):
+        read(tmp_path / "copy")
+
+
+def test_after_a_loss_of_power_an_older_end_is_taken_and_the_next_start_finds_it_whole(
+    journals: dict[str, Path], tmp_path: Path
+) -> None:
+    shutil.copytree(journals["half"], tmp_path / "copy")
+    (tmp_path / "copy" / LOG).unlink()
+    journal = Journal.open(tmp_path / "copy", JournalConfig(), after_power_loss=True)
+    journal.close()
+    found, _ = read(tmp_path / "copy")
+    assert found == journal.found
+    assert 0 < found.entries < 118
+
+
+def said(call: Callable[..., Any], *given: object) -> Any:
+    """What it gives, or the words with which it refuses."""
+    try:
+        return call(*given)
+    except Broken as error:
+        return str(error)
+
+
+def read_copy(journal: Path, folder: Path, instead: dict[str, bytes | None] | None = None) -> Any:
+    """`instead` of some of its files; None: it is gone."""
+    copy = folder / "copy"
+    shutil.rmtree(copy, ignore_errors=True)
+    shutil.copytree(journal, copy)
+    for name, content in (instead or {}).items():
+        if content is None:
+            (copy / name).unlink()
+        else:
+            (copy / name).write_bytes(content)
+    return read(copy)
