@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 from pymilvus import MilvusClient
 
-from tests.migration.world import World
+from tests.migration.world import World, clear
 from tests.servers.qdrant import QdrantServer
 
 if TYPE_CHECKING:
@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 def source(milvus: MilvusServer) -> Iterator[MilvusClient]:
     """The real Milvus, empty: a sidecar moves whatever it finds."""
     client = MilvusClient(uri=milvus.url)
-    _clear(client)
+    clear(client)
     yield client
-    _clear(client)
+    clear(client)
     client.close()
 
 
@@ -34,10 +34,3 @@ def target(tmp_path: Path) -> Iterator[QdrantServer]:
 def world(milvus: MilvusServer, source: MilvusClient, target: QdrantServer, tmp_path: Path) -> Iterator[World]:
     with World(milvus.url, source, target, tmp_path / "sidecar") as made:
         yield made
-
-
-def _clear(client: MilvusClient) -> None:
-    for collection in client.list_collections():
-        for alias in client.list_aliases(collection)["aliases"]:
-            client.drop_alias(alias)
-        client.drop_collection(collection)

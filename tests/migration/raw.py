@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import socket
 from typing import Any, Final
 
@@ -20,9 +21,10 @@ PREFIX: Final = 5
 
 
 def upsert(shelf: Shelf, numbers: range, version: int) -> bytes:
-    """An UpsertRequest with the rows that `shelf.row` describes, but for the dynamic fields, as one gRPC message."""
+    """An UpsertRequest with the rows that `shelf.row` describes, but for `tags`, as one gRPC message."""
     vectors = np.random.default_rng(version).normal(0, 1, len(numbers) * shelf.dim).astype(np.float32)
     flat = schema_pb2.VectorField(dim=shelf.dim, float_vector=schema_pb2.FloatArray(data=vectors))
+    dynamic = json.dumps({"note": f"dynamic {version}"}).encode()
     names = schema_pb2.StringArray(data=[f"n{number}-{version}" for number in numbers])
     message = milvus_pb2.UpsertRequest(
         collection_name=shelf.called,
@@ -38,7 +40,7 @@ def upsert(shelf: Shelf, numbers: range, version: int) -> bytes:
                 type=schema_pb2.JSON,
                 field_name="$meta",
                 is_dynamic=True,
-                scalars=schema_pb2.ScalarField(json_data=schema_pb2.JSONArray(data=[b"{}"] * len(numbers))),
+                scalars=schema_pb2.ScalarField(json_data=schema_pb2.JSONArray(data=[dynamic] * len(numbers))),
             ),
         ],
     )

@@ -68,3 +68,11 @@ class World:
 
     def sides(self, collection: str) -> Sides:
         return sides(self.direct, self.qdrant(), collection)
+
+
+def clear(client: MilvusClient) -> None:
+    """No collection is left."""
+    for collection in client.list_collections():
+        for alias in client.list_aliases(collection)["aliases"]:
+            client.drop_alias(alias)
+        client.drop_collection(collection)
