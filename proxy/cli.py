@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import secrets
 import sys
 import time
@@ -128,6 +129,7 @@ def main() -> None:
 )
 def run(path: Path, takeover: bool) -> None:
     """Run the sidecar."""
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core file would hold every secret
     try:
         config = settings.load(path)
         from proxy import app  # noqa: PLC0415  the SDKs load slowly: not for other commands, nor to find a slip in the file

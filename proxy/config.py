@@ -75,6 +75,12 @@ def _address(value: str) -> str:
     return value
 
 
+def _without_credentials(value: str) -> str:
+    if not re.fullmatch(r"https?://[^/\s@]+(/[^\s@]*)?", value):
+        raise ValueError("must look like http://host:port, without credentials")
+    return value
+
+
 def _secret(value: object) -> object:
     match value:
         case {"env": str(name), **rest} if not rest:
@@ -130,6 +136,8 @@ Address: TypeAlias = Annotated[str, AfterValidator(_address)]
 """host:port; an IPv6 host in brackets; no host: every interface."""
 Secret: TypeAlias = Annotated[SecretStr, BeforeValidator(_secret), AfterValidator(_not_empty)]
 """A text, `{env: NAME}` or `{file: PATH}`; prints as ***."""
+Endpoint: TypeAlias = Annotated[str, AfterValidator(_without_credentials)]
+"""A URL, possibly with a path."""
 Token: TypeAlias = Annotated[Secret, AfterValidator(_token)]
 """A secret that clients show in a header."""
 Key: TypeAlias = Annotated[Secret, AfterValidator(_key)]
@@ -369,7 +377,7 @@ class RelayConfig(Group):
 
 
 class TelemetryConfig(Group):
-    otlp_endpoint: str | None = None
+    otlp_endpoint: Endpoint | None = None
     """OTLP over HTTP, such as http://collector:4318; no traces when absent."""
     trace_share: Fraction = 0.01
     """Share of the clients' requests that is traced; what the sidecar does by itself always is."""
@@ -418,10 +426,18 @@ def load(path: Path) -> Config:
     try:
         tree = yaml.safe_load(text)
     except yaml.YAMLError as error:
-        raise ConfigError("", f"{path} is not YAML: {' '.join(str(error).split())}") from error
+        raise ConfigError("", f"{path} is not YAML: {_trouble(error)}") from None
     if not isinstance(tree, dict):
         raise ConfigError("", f"{path} must be a mapping with source, target, listen ...")
     return parse(tree)
+
+
+def _trouble(error: yaml.YAMLError) -> str:
+    # Its own text quotes the line, and a secret may stand there.
+    mark = getattr(error, "problem_mark", None)
+    if mark is None:
+        return "it has a character that YAML does not allow"
+    return f"{getattr(error, 'context', None) or 'a mistake'} (line {mark.line + 1}, column {mark.column + 1})"
 
 
 def parse(tree: Mapping[str, Any]) -> Config:

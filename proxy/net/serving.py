@@ -80,7 +80,8 @@ class Serving:
         head = self._exchange.head
         body = b"".join(piece.content for piece in self._pieces)
         work = self._work(Request(head.method, head.path, head.headers, body))
-        name = f"work for {head.method.decode('latin-1')} {head.path.decode('latin-1')}"
+        path, _, _ = head.path.partition(b"?")  # what a client says behind it may be a credential, and the name is logged
+        name = f"work for {head.method.decode('latin-1')} {path.decode('latin-1')}"
         self._task = self._exchange.around.tasks.start(work, name)
         self._task.add_done_callback(self._ended)
 
