@@ -8,7 +8,9 @@ from __future__ import annotations
 import fcntl
 import itertools
 import json
+import logging
 import os
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final
@@ -16,6 +18,8 @@ from typing import Final
 from proxy.config import SideConfig
 from proxy.errors import Broken, ConfigError, Refused, Unavailable
 from proxy.ports import Clock
+
+log = logging.getLogger(__name__)
 
 FORMAT: Final = 1
 """Of everything in the directory; grows when a later version cannot read what an earlier one wrote."""
@@ -99,9 +103,17 @@ class StateDir:
     def _create(self) -> None:
         try:
             self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
-            self.path.chmod(0o700)
+            loose = [path for path in (self.path, *self._ours()) if path.lstat().st_mode & 0o077]
+            for path in loose:
+                path.chmod(0o700 if path is self.path else 0o600)
         except OSError as error:
             raise ConfigError("state", f"cannot use the directory {self.path}: {error.strerror}") from error
+        if loose:
+            log.warning("the state could be read by others; now it cannot", extra={"files": sorted(map(str, loose))})
+
+    def _ours(self) -> Iterator[Path]:
+        found = itertools.chain.from_iterable(map(self.path.glob, (*_OURS, "lock")))
+        return (path for path in found if not path.is_symlink())
 
     async def _locked(self, deadline: float) -> int:
         lock = os.open(self.path / "lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)

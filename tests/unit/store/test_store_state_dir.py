@@ -40,6 +40,20 @@ async def test_only_its_owner_may_look_into_it(path):
     one.release()
 
 
+async def test_what_others_could_read_is_closed_and_told(path, caplog):
+    await stopped(path)
+    path.chmod(0o755)
+    (path / "migration.json").chmod(0o644)
+    (path / "notes").write_text("not ours")
+    (path / "notes").chmod(0o644)
+    (path / "state.db").symlink_to(path / "notes")
+    await stopped(path)
+    modes = {file.name: file.lstat().st_mode & 0o777 for file in (path, path / "migration.json", path / "notes")}
+    assert modes == {path.name: 0o700, "migration.json": 0o600, "notes": 0o644}
+    [told] = caplog.records
+    assert told.files == [str(path), str(path / "migration.json")]
+
+
 async def test_a_locked_directory_names_the_process_that_holds_it(path):
     one = state(path)
     await one.acquire(OURS)
