@@ -19,7 +19,7 @@ from typing import Any, Final
 
 from rich.console import Console
 
-from benchmarks import changes, copying, latency, machine, relay
+from benchmarks import changes, copying, journal, latency, machine, relay
 from benchmarks.bench import Bench
 from benchmarks.figures import Figure, table
 
@@ -30,21 +30,21 @@ SECTIONS: Final[Mapping[str, Callable[[Bench], list[Figure]]]] = {
     "backfill": copying.backfill,
     "cutover": changes.cutover,
 }
-RELAY: Final = "relay"
-"""The section that needs no Milvus."""
+ALONE: Final[Mapping[str, Callable[[bool], list[Figure]]]] = {"relay": relay.figures, "journal": journal.figures}
+"""The sections that need no Milvus."""
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("sections", nargs="*", help=f"{RELAY}, {', '.join(SECTIONS)}; all of them when none is named")
+    parser.add_argument("sections", nargs="*", help=f"{', '.join([*ALONE, *SECTIONS])}; all of them when none is named")
     parser.add_argument("--quick", action="store_true", help="short and noisy, for trying out")
     given = parser.parse_args()
-    if unknown := set(given.sections) - {RELAY, *SECTIONS}:
+    if unknown := set(given.sections) - {*ALONE, *SECTIONS}:
         parser.error(f"there is no section {min(unknown)}")
     console = Console()
     facts = machine.describe()
     console.print(facts)
-    figures = _measure(given.sections or [RELAY, *SECTIONS], given.quick, console)
+    figures = _measure(given.sections or [*ALONE, *SECTIONS], given.quick, console)
     console.print(table("vecferry", figures))
     console.print(f"kept in {_keep(facts, figures, given.quick)}")
     return 1 if any(figure.met is False for figure in figures) else 0
@@ -53,8 +53,8 @@ def main() -> int:
 def _measure(sections: list[str], quick: bool, console: Console) -> list[Figure]:
     figures: list[Figure] = []
     with tempfile.TemporaryDirectory(prefix="vecferry-bench-") as folder, ExitStack() as stack:
-        if RELAY in sections:
-            figures += _shown(RELAY, relay.figures(quick), console)
+        for name in (name for name in ALONE if name in sections):
+            figures += _shown(name, ALONE[name](quick), console)
         if named := [name for name in SECTIONS if name in sections]:
             bench = Bench.open(Path(folder), stack, quick)
             for name in named:
