@@ -86,7 +86,7 @@ def check_key(db: sqlite3.Connection, seal: Seal) -> None:
     if tables.holds_any(db):
         raise ConfigError("journal.key", f"{_misfit(proof, seal.proof())}; {_CHANGE}")
     tables.prove(db, seal.proof())
-    log.warning("the journal is empty and takes another key", extra={"sealed": seal.proof() is not None})
+    log.info("the journal is empty and takes the key of the settings", extra={"sealed": seal.proof() is not None})
 
 
 _CHANGE: Final = (
