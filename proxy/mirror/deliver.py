@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import TypeVar
+from typing import Final, TypeVar
 
-from proxy.errors import NotFound, Refused
+from proxy.errors import NotFound, Reason, Refused, Unavailable, Unsupported
 from proxy.model.point import Key, Point
 from proxy.ports import Backend
 
 T = TypeVar("T", Point, Key)
+
+_OF_THE_SIDE: Final = {Reason.UNAUTHENTICATED, Reason.FORBIDDEN, Reason.UNSUPPORTED}
+"""Refusals of any call, whatever its points: an expired key, a server without such a call. They end when that is mended."""
 
 
 async def deliver(secondary: Backend, state: Mapping[Key, Point | None], batch: int) -> dict[Key, str]:
@@ -33,6 +36,8 @@ async def _split(call: Callable[[Sequence[T]], Awaitable[None]], items: Sequence
     except NotFound:
         raise
     except Refused as error:
+        if error.reason in _OF_THE_SIDE and not isinstance(error, Unsupported):
+            raise Unavailable(str(error)) from error
         if len(items) == 1:
             return {key(items[0]): str(error)}
         middle = len(items) // 2
