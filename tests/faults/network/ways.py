@@ -1,4 +1,6 @@
-"""A sidecar all of whose ways lead through fault proxies, and beside it the way that an application takes without one."""
+"""A sidecar all of whose ways lead through fault proxies, a target that can be wrong as well, and beside it the way that an
+application takes without a sidecar.
+"""
 
 from __future__ import annotations
 
@@ -18,6 +20,7 @@ from tests.servers.fault_proxy import FaultProxy
 from tests.servers.moods import Mood
 from tests.servers.qdrant import QdrantServer
 from tests.servers.sidecar import Sidecar
+from tests.servers.wrong_grpc import WrongGrpc
 
 OWN_CALLS: Final = "2s"
 """How long the sidecar waits for an answer to a call of its own."""
@@ -50,7 +53,8 @@ class Ways:
             stack.callback(self.direct.close)
             clear(self.direct)
             self.target = stack.enter_context(QdrantServer(self._folder / "qdrant"))
-            before_target = stack.enter_context(FaultProxy(self.target.grpc_url))
+            self.wrong = stack.enter_context(WrongGrpc(self.target.grpc_url))
+            before_target = stack.enter_context(FaultProxy(self.wrong.url))
             before_source = stack.enter_context(FaultProxy(self._source_url))
             made = Sidecar(self._folder / "sidecar", before_source.url, self.target, **self._settings)
             made.settings["source"]["timeout"] = OWN_CALLS
