@@ -16,7 +16,7 @@ from proxy.config import Config, Phase, SideConfig
 from proxy.control.facts import facts
 from proxy.control.gauges import Gauges
 from proxy.control.parts import Parts
-from proxy.errors import AlreadyExists, NotFound, ProxyError, Reason, Refused
+from proxy.errors import AlreadyExists, NotFound, ProxyError, Reason, Refused, Unavailable
 from proxy.mirror.journal import Parked
 from proxy.model.place import Place
 from proxy.model.schema import Schema
@@ -291,7 +291,10 @@ class Operator:
 
     @asynccontextmanager
     async def _alone(self) -> AsyncIterator[None]:
-        """Acts never meet: a task that begins, or a key that is settled, would come between the steps of a change."""
+        """Acts never meet: a task that begins, or a key that is settled, would come between the steps of a change. Nor do they
+        meet the start, which works on the same things."""
+        if not self._standing.started:
+            raise Unavailable("the sidecar starts: it takes commands when it is ready")
         if self._acting.locked():
             raise AlreadyExists("another command is being carried out; try again when it is done")
         async with self._acting:

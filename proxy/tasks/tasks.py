@@ -54,8 +54,10 @@ class Tasks:
             await asyncio.Event().wait()
 
     async def start(self, name: str, collections: tuple[str, ...] = ()) -> TaskStatus:
-        """Raises NotFound (no such task) and AlreadyExists (it is running or paused)."""
+        """Raises NotFound (no such task), AlreadyExists (it is running or paused) and Unavailable (before `run`)."""
         task = self._task(name)
+        if self._group is None:
+            raise Unavailable(f"the sidecar starts: the task {name} cannot run yet")
         if task.status.state in ACTIVE:
             raise AlreadyExists(f"the task {name} is {task.status.state} already")
         await self._enter(task, TaskStatus(name, TaskState.RUNNING, collections, started=self._clock.now()))
@@ -109,7 +111,7 @@ class Tasks:
 
     def _launch(self, task: Task) -> None:
         if self._group is None:
-            raise Broken("a task was started before the tasks run")
+            raise Broken("a task was launched before the tasks run")
         name = task.status.name
         # A job's failure is its status, not the end of the other tasks.
         work = asyncio.gather(task.job(task.status.collections, task), return_exceptions=True)

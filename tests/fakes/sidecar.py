@@ -185,7 +185,7 @@ class Sidecar:
         self.parts = compose(self.config, self.frontend, stored, self._sides(), journal, {}, self.clock)
         self._stack.push_async_callback(self.parts.router.close)
         self.parts.router.enter(stored.migration.phase)
-        self.standing = Standing(self.config)
+        self.standing = Standing(self.config, started=True)
         self.operator = Operator(self.parts, self.standing)
         if self.config.target is not None:
             await self._run()

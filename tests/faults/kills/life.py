@@ -78,7 +78,7 @@ async def _live(born: Born, listening: socket.socket) -> None:
     async with app._sidecar(born.folder / "none.yaml", config, frontend, state, {}, clock) as parts:
         state.begin()
         parts.sides.source.upstreams["rest"] = RemoteUpstream(born.databases, born.number, Place.SOURCE)  # type: ignore[index]
-        await _Talk(parts, Standing(config)).serve(listening)
+        await _Talk(parts, Standing(config, started=True)).serve(listening)
     state.release()
 
 

@@ -70,7 +70,7 @@ class Process:
         journal = Journal(self._writer, contents(self._disk.journal), config.journal)
         self.parts = compose(config, frontend, stored, sides, journal, {}, around.clock)
         self.parts.router.enter(stored.migration.phase)
-        self.operator = Operator(self.parts, Standing(config))
+        self.operator = Operator(self.parts, Standing(config, started=True))
         works = (self.parts.mirror.run(), self.parts.tasks.run())
         # In order, unlike a set: they die in the same order in every run of a seed.
         self._inside = dict.fromkeys(asyncio.ensure_future(work) for work in works)

@@ -52,7 +52,6 @@ def desk(tmp_path: Path) -> Open:
         phase: str = "mirror", limits: Mapping[str, Any] = MappingProxyType({}), **settings: Any
     ) -> AsyncIterator[Desk]:
         async with Sidecar(tmp_path, phase, **settings) as sidecar:
-            sidecar.standing.started = True
             admin = await port.serve(http.application(sidecar.operator, sidecar.config.admin), "127.0.0.1:0", **limits)
             token = sidecar.config.admin.token
             headers = {"authorization": f"Bearer {token.get_secret_value()}"} if token else {}

@@ -107,6 +107,15 @@ async def test_it_is_not_ready_before_it_has_started(desk) -> None:
             assert reply.status == 503
 
 
+async def test_acts_wait_for_the_start(desk) -> None:
+    async with desk() as it:
+        it.sidecar.standing.started = False
+        for path, body in (("/v1/phase", {"phase": "shadow"}), ("/v1/tasks/verify", {}), ("/v1/cutover", {})):
+            assert await it.post(path, **body) == (503, {"error": "the sidecar starts: it takes commands when it is ready"})
+        it.sidecar.standing.started = True
+        assert (await it.post("/v1/phase", phase="shadow"))[0] == 200
+
+
 async def test_acts_never_meet(desk) -> None:
     async with desk("mirror", cutover={"max_hold": 2}) as it:
         it.sidecar.parts.router.hold.take_off()

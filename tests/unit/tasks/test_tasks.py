@@ -74,6 +74,13 @@ async def test_one_task_of_a_name_runs_at_a_time(checkpoints):
             await tasks.start("copy")
 
 
+async def test_a_task_that_is_asked_for_before_the_tasks_run_is_not_kept_as_running(checkpoints):
+    tasks = Tasks({"copy": Job().run}, checkpoints, SystemClock())
+    with pytest.raises(Unavailable, match="cannot run yet"):
+        await tasks.start("copy")
+    assert tasks.status("copy").state is TaskState.IDLE
+
+
 async def test_an_unknown_task_is_refused_with_the_names_there_are(checkpoints):
     async with tasks_of(checkpoints, copy=Job(), check=Job()) as tasks:
         with pytest.raises(NotFound, match="no task paste; there are copy, check"):
