@@ -52,6 +52,7 @@ from proxy.store.debts import Debts
 from proxy.store.ledger import Ledger
 from proxy.store.migration import Migration
 from proxy.store.samples import Samples
+from proxy.store.seal import seal_of
 from proxy.store.state_dir import Identity, StateDir
 from proxy.store.store import Store
 from proxy.tasks.tasks import Tasks
@@ -183,6 +184,7 @@ def _explained(place: Place) -> Iterator[None]:
 class Stored:
     """What the state directory holds."""
 
+    store: Store
     catalog: StoredCatalog
     debts: Debts
     migration: Migration
@@ -192,9 +194,10 @@ class Stored:
 
     @classmethod
     def open(cls, directory: StateDir, config: Config, clock: Clock, stack: AsyncExitStack) -> Stored:
-        store = Store(directory.database)
+        store = Store(directory.database, seal_of(config.journal.key))
         stack.callback(store.close)
         return cls(
+            store,
             StoredCatalog(store),
             Debts(store, clock),
             Migration(store, clock, config.routing.phase),
@@ -270,6 +273,7 @@ async def _sidecar(
             await _owe_all(stored, "the journal is not the one of before: what only that one held is unknown")
         journal = Journal.open(state.path, config.journal, after_power_loss=state.after_power_loss)
         stack.callback(journal.close)
+        await _take_key(stored)
         parts = compose(config, frontend, stored, Sides(source, target), journal, listeners, clock)
         stack.push_async_callback(parts.router.close)
         if target is None and stored.migration.phase is not Phase.PASSTHROUGH:
@@ -362,6 +366,15 @@ async def _prepare_later(parts: Parts, standing: Standing, clock: Clock) -> None
         else:
             standing.preparing = ""
             parts.mirror.resume()
+
+
+async def _take_key(stored: Stored) -> None:
+    """The journal has taken it; what the state has sealed with another one cannot be read any more, so it is found anew."""
+    if not stored.store.proven:
+        await _owe_all(stored, "the key was changed: which points differ is not known any more")
+        for noun in (stored.ledger, stored.checkpoints, stored.samples):
+            await noun.clear()
+        await stored.store.prove()
 
 
 async def _owe_all(stored: Stored, why: str) -> None:

@@ -16,7 +16,7 @@ from proxy.mirror.record import Intent, decode_head, decode_key, decode_reply, e
 from proxy.mirror.tables import Row
 from proxy.model.point import Key
 from proxy.ports import Reply
-from proxy.store.seal import Plain, Seal
+from proxy.store.seal import PLAIN, Seal
 
 log = logging.getLogger(__name__)
 
@@ -67,7 +67,7 @@ class Rows:
         return sealed, self.text(table, sealed, why)
 
 
-PLAIN_ROWS: Final = Rows(Plain())
+PLAIN_ROWS: Final = Rows(PLAIN)
 
 
 def _numbered(column: bytes, seq: int) -> bytes:

@@ -1,6 +1,6 @@
 """The divergences that verify found and nobody has mended yet.
 
-Owns: one row a key. Not: which collections are verified (debts.py). No payload value is ever kept here.
+Owns: one row a key, sealed. Not: which collections are verified (debts.py). No payload value is ever kept here.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from proxy.store.store import Store
 
 _TABLE: Final = """
 create table if not exists divergences (
-  collection text, key text, reason text, detail text, first_seen real, last_seen real, primary key (collection, key));
+  collection text, key blob, reason text, detail blob, first_seen real, last_seen real, primary key (collection, key));
 """
 
 
@@ -50,20 +50,25 @@ class Ledger:
         """A key seen before keeps its `first_seen`. The times given are replaced by now."""
         if divergences:
             now = self._clock.now()
-            await self._change(lambda db: db.executemany(_RECORD, [(*_row(found), now, now) for found in divergences]))
+            await self._change(lambda db: db.executemany(_RECORD, [(*self._row(found), now, now) for found in divergences]))
 
     async def resolve(self, keys: Collection[Key]) -> None:
         if keys:
-            await self._change(lambda db: db.executemany(_RESOLVE, [(key.collection, dump_key(key)) for key in keys]))
+            await self._change(lambda db: db.executemany(_RESOLVE, [(key.collection, self._sealed(key)) for key in keys]))
 
     async def forget(self, collection: str) -> None:
         """The collection was dropped, or left out of the migration."""
         await self._change(lambda db: db.execute("delete from divergences where collection = ?", (collection,)))
 
     async def page(self, collection: str, limit: int, after: Key | None = None) -> tuple[Divergence, ...]:
-        """In the order of the keys' stored texts, behind `after`."""
-        floor = dump_key(after) if after else ""
-        return await self._store.run(lambda db: _page(db, collection, floor, limit))
+        """In the order of the keys as they are stored, behind `after`."""
+        floor = self._sealed(after) if after else b""
+        rows = await self._store.run(lambda db: _page(db, collection, floor, limit))
+        return tuple(self._found(collection, *row) for row in rows)
+
+    async def clear(self) -> None:
+        """Forgets all."""
+        await self._change(lambda db: db.execute("delete from divergences"))
 
     async def _change(self, work: Callable[[sqlite3.Connection], object]) -> None:
         def counted(db: sqlite3.Connection) -> list[tuple[str, int]]:
@@ -71,6 +76,19 @@ class Ledger:
             return _counts(db)
 
         self._counts = dict(await self._store.run(counted))
+
+    def _sealed(self, key: Key) -> bytes:
+        return self._store.seal.close_name(_place(key.collection), dump_key(key).encode())
+
+    def _row(self, found: Divergence) -> tuple[str, bytes, str, bytes]:
+        key = self._sealed(found.key)
+        detail = self._store.seal.close(_place(found.key.collection) + key, found.detail.encode())
+        return found.key.collection, key, found.reason, detail
+
+    def _found(self, collection: str, key: bytes, reason: str, detail: bytes, first: float, last: float) -> Divergence:
+        seal, place = self._store.seal, _place(collection)
+        text = seal.open(place + key, detail).decode()
+        return Divergence(load_key(collection, seal.open_name(place, key).decode()), reason, text, first, last)
 
 
 _RECORD: Final = """
@@ -80,18 +98,17 @@ on conflict do update set reason = excluded.reason, detail = excluded.detail, la
 _RESOLVE: Final = "delete from divergences where collection = ? and key = ?"
 
 
-def _row(found: Divergence) -> tuple[str, str, str, str]:
-    return found.key.collection, dump_key(found.key), found.reason, found.detail
+def _place(collection: str) -> bytes:
+    return b"divergences/" + collection.encode() + b"/"
 
 
 def _counts(db: sqlite3.Connection) -> list[tuple[str, int]]:
     return db.execute("select collection, count(*) from divergences group by collection").fetchall()
 
 
-def _page(db: sqlite3.Connection, collection: str, floor: str, limit: int) -> tuple[Divergence, ...]:
-    rows = db.execute(
+def _page(db: sqlite3.Connection, collection: str, floor: bytes, limit: int) -> list[tuple[bytes, str, bytes, float, float]]:
+    return db.execute(
         "select key, reason, detail, first_seen, last_seen from divergences "
         "where collection = ? and key > ? order by key limit ?",
         (collection, floor, limit),
-    )
-    return tuple(Divergence(load_key(collection, key), *rest) for key, *rest in rows)
+    ).fetchall()

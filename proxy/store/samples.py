@@ -1,7 +1,7 @@
 """What the shadow found: the last samples, one row each, and the running figures of each collection.
 
 Owns: rows and documents of one epoch at a time, the bound on the rows. Not: what the figures mean (proxy/shadow/figures.py).
-Rows hold ids and values of both answers, never a payload's value.
+Rows hold ids and values of both answers and the text of filters, never a payload's value; so those parts are sealed.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from proxy.store.store import Store
 
 _TABLES: Final = """
 create table if not exists samples (
-  number integer primary key, epoch integer, collection text, at real, operation text, digest text,
-  recall real, overlap real, drift real, primary_seconds real, secondary_seconds real, detail text);
+  number integer primary key, epoch integer, collection text, at real, operation text, digest blob,
+  recall real, overlap real, drift real, primary_seconds real, secondary_seconds real, detail blob);
 create index if not exists samples_by_recall on samples (epoch, collection, recall);
-create table if not exists shadow_figures (epoch integer, collection text, document text, primary key (epoch, collection));
+create table if not exists shadow_figures (epoch integer, collection text, document blob, primary key (epoch, collection));
 """
 
 
@@ -64,7 +64,8 @@ class Samples:
 
     def figures(self, epoch: int) -> dict[str, str]:
         """Collection -> its document as last added. Only while starting."""
-        return dict(self._store.start(lambda db: _figures(db, epoch)))
+        rows = self._store.start(lambda db: _figures(db, epoch))
+        return {name: self._store.seal.open(_place(name), document).decode() for name, document in rows}
 
     def latest_seconds(self, epoch: int, collection: str, limit: int) -> list[tuple[float, float | None]]:
         """(primary, secondary) of the last rows, oldest first; None where the secondary failed. Only while starting."""
@@ -73,30 +74,48 @@ class Samples:
 
     async def add(self, epoch: int, rows: Sequence[SampleRow], figures: Mapping[str, str]) -> None:
         """Rows, and the documents that include them, in one transaction; the oldest rows beyond `keep` go."""
-        await self._store.run(lambda db: _add(db, epoch, rows, figures, self._keep))
+        sealed = [self._values(row) for row in rows]
+        documents = [(epoch, name, self._store.seal.close(_place(name), text.encode())) for name, text in figures.items()]
+        await self._store.run(lambda db: _add(db, epoch, sealed, documents, self._keep))
 
     async def worst(self, epoch: int, collection: str, limit: int) -> tuple[SampleRow, ...]:
         """Rows whose answers differ, least recall first, the newest first among equals."""
-        return await self._store.run(lambda db: _worst(db, epoch, collection, limit))
+        rows = await self._store.run(lambda db: db.execute(_WORST, (epoch, collection, limit)).fetchall())
+        return tuple(self._row(row) for row in rows)
+
+    async def clear(self) -> None:
+        """Forgets all."""
+        await self._store.run(_clear)
+
+    def _values(self, row: SampleRow) -> tuple[object, ...]:
+        seal, place = self._store.seal, _place(row.collection)
+        digest = seal.close_name(place, row.digest.encode())
+        detail = seal.close(place, json.dumps(row.detail, ensure_ascii=False).encode())
+        seconds, agreement = (row.primary_seconds, row.secondary_seconds), (row.recall, row.overlap, row.drift)
+        return row.collection, row.at, row.operation, digest, *agreement, *seconds, detail
+
+    def _row(self, row: tuple[Any, ...]) -> SampleRow:
+        seal, place = self._store.seal, _place(row[0])
+        digest, detail = seal.open_name(place, row[3]).decode(), json.loads(seal.open(place, row[-1]))
+        return SampleRow(*(*row[:3], digest, *row[4:-1], detail))
 
 
-def _figures(db: sqlite3.Connection, epoch: int) -> list[tuple[str, str]]:
+def _place(collection: str) -> bytes:
+    return b"samples/" + collection.encode()
+
+
+def _figures(db: sqlite3.Connection, epoch: int) -> list[tuple[str, bytes]]:
     return db.execute("select collection, document from shadow_figures where epoch = ?", (epoch,)).fetchall()
 
 
-def _add(db: sqlite3.Connection, epoch: int, rows: Sequence[SampleRow], figures: Mapping[str, str], keep: int) -> None:
-    db.executemany(_ADD, [(epoch, *_values(row)) for row in rows])
+def _clear(db: sqlite3.Connection) -> None:
+    db.execute("delete from samples")
+    db.execute("delete from shadow_figures")
+
+
+def _add(
+    db: sqlite3.Connection, epoch: int, rows: Sequence[tuple[object, ...]], documents: Sequence[tuple[object, ...]], keep: int
+) -> None:
+    db.executemany(_ADD, [(epoch, *row) for row in rows])
     db.execute("delete from samples where number <= (select max(number) from samples) - ?", (keep,))
-    documents = [(epoch, collection, document) for collection, document in figures.items()]
     db.executemany("insert or replace into shadow_figures (epoch, collection, document) values (?, ?, ?)", documents)
-
-
-def _worst(db: sqlite3.Connection, epoch: int, collection: str, limit: int) -> tuple[SampleRow, ...]:
-    rows = db.execute(_WORST, (epoch, collection, limit)).fetchall()
-    return tuple(SampleRow(*(*row[:-1], json.loads(row[-1]))) for row in rows)
-
-
-def _values(row: SampleRow) -> tuple[object, ...]:
-    seconds = row.primary_seconds, row.secondary_seconds
-    agreement = row.recall, row.overlap, row.drift
-    return row.collection, row.at, row.operation, row.digest, *agreement, *seconds, json.dumps(row.detail, ensure_ascii=False)

@@ -75,6 +75,9 @@ class Plain:
         return proof is None
 
 
+PLAIN: Final = Plain()
+
+
 class Aes256:
     """Records with AES-256-GCM, names with AES-256-SIV, from any thread.
 
@@ -126,7 +129,7 @@ class Aes256:
 
 def seal_of(key: SecretStr | None) -> Seal:
     """`key`: base64 of 32 bytes, as the settings have checked it."""
-    return Plain() if key is None else Aes256(b64decode(key.get_secret_value()))
+    return PLAIN if key is None else Aes256(b64decode(key.get_secret_value()))
 
 
 def _derived(key: bytes, length: int, salt: bytes, use: bytes) -> bytes:

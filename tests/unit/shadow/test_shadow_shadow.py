@@ -85,7 +85,7 @@ async def test_offering_never_waits_and_the_newest_win(stage: Stage) -> None:
     async with running(shadow):
         await until(lambda: shadow.status().tried == 3)
     worst = await stage.store.run(lambda db: db.execute("select digest from samples order by number").fetchall())
-    assert [digest for (digest,) in worst] == [module._digest(sample) for sample in reversed(samples[-3:])]
+    assert [digest.decode() for (digest,) in worst] == [module._digest(sample) for sample in reversed(samples[-3:])]
 
 
 async def test_bodies_that_wait_are_bounded_in_bytes(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
