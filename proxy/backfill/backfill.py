@@ -7,6 +7,7 @@ Owns: the walk over the collections and its checkpoint. Not: the rule that keeps
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Final
@@ -16,7 +17,7 @@ from proxy.backfill.reader import Reader, read_at_once
 from proxy.backfill.target import create_collections
 from proxy.backfill.writer import Writer
 from proxy.config import BackfillConfig
-from proxy.errors import Refused
+from proxy.errors import NotFound, Refused
 from proxy.model.operation import Count, Scan
 from proxy.patience import Patience
 from proxy.ports import Clock, LiveWrites, Progress, Roles
@@ -89,8 +90,14 @@ class Backfill:
         """Makes what is missing on the secondary, and counts what there is to copy."""
         there = [name for name in walk.ahead if name in self._catalog.collections()]
         await run.patient(create_collections, run.roles.secondary, self._catalog, there)
-        counts = [await run.patient(run.roles.primary.count, Count(name)) for name in there]
+        counts = [await self._count(run, name) for name in there]
         return replace(walk, total=walk.total or sum(counts))
+
+    async def _count(self, run: _Run, name: str) -> int:
+        try:
+            return await run.patient(run.roles.primary.count, Count(name))
+        except NotFound:
+            return 0  # dropped by the application, and the catalog is not told yet
 
     def _begin(self, walk: Walk) -> Walk:
         name = walk.remaining[0]
@@ -102,7 +109,8 @@ class Backfill:
             await self._keep(run, walk)
             walk = (await self._stretch(run, walk)).turn()
         if walk.collection in self._catalog.collections():
-            await run.patient(run.roles.secondary.quiesce, walk.collection)
+            with suppress(NotFound):  # dropped at this moment
+                await run.patient(run.roles.secondary.quiesce, walk.collection)
         walk = walk.leave()
         await self._keep(run, walk)
         return walk

@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Collection
 from dataclasses import dataclass, replace
 from typing import Final
 
-from proxy.errors import Refused
+from proxy.errors import NotFound, Refused
 from proxy.model.operation import Consistency, Count, Page, Scan
 from proxy.model.point import Key
 from proxy.patience import Patience
@@ -91,9 +91,16 @@ class Verify:
 
     async def _count(self, run: _Run, walk: Walk) -> int:
         """Points of both sides."""
-        sides = (run.roles.primary, run.roles.secondary)
-        there = filter(self._subject.exists, walk.ahead)
-        return sum([await run.patient(side.count, Count(name)) for name in there for side in sides])
+        return sum([await self._points(run, name) for name in filter(self._subject.exists, walk.ahead)])
+
+    async def _points(self, run: _Run, name: str) -> int:
+        primary, secondary = run.roles.primary, run.roles.secondary
+        try:
+            return sum([await run.patient(side.count, Count(name)) for side in (primary, secondary)])
+        except NotFound:
+            if name in await run.patient(primary.collections):
+                raise
+            return 0  # dropped by the application, and the catalog is not told yet
 
     async def _begin(self, run: _Run, walk: Walk) -> Walk:
         since = self._debts.number()
@@ -128,7 +135,10 @@ class Verify:
         """Surely hidden rows: those that writes meanwhile may explain are left for a calmer pass."""
         mirror = self._subject.mirror
         since = mirror.position
-        found = await run.patient(run.roles.primary.duplicates, collection)
+        try:
+            found = await run.patient(run.roles.primary.duplicates, collection)
+        except NotFound:
+            return 0  # dropped by the application, and the catalog is not told yet
         until = mirror.position
         await mirror.known_until(until)
         touched = mirror.touched(collection, since, until)

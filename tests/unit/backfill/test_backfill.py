@@ -13,7 +13,7 @@ from proxy.backfill.reader import read_at_once
 from proxy.backfill.writer import Writer
 from proxy.config import BackfillConfig
 from proxy.errors import Refused, Unavailable
-from proxy.model.operation import Consistency, Page, Scan
+from proxy.model.operation import Consistency, DropCollection, Page, Scan
 from proxy.model.point import Key, Point
 from proxy.model.schema import Metric, Schema, VectorField, VectorKind
 from proxy.ports import Fit, Roles
@@ -259,6 +259,14 @@ class Vanishing(Slow):
         if scan.after is not None:
             self._drop("c")
         return await super().scan(scan, consistency)
+
+
+async def test_a_collection_whose_drop_the_catalog_is_not_told_yet_is_left_behind(checkpoints):
+    rig = Rig(catalog := Catalog(schema("c"), schema("gone")), pair(catalog), checkpoints)
+    await rig.fill(10)
+    await rig.mirror.primary.apply(DropCollection("gone"))
+    await rig.run()
+    assert rig.equal("c")
 
 
 async def test_a_collection_dropped_meanwhile_is_left_behind(checkpoints):
