@@ -53,6 +53,8 @@ class Sidecar:
         }
         for group, given in settings.items():
             self.settings[group] = {**self.settings.get(group, {}), **given} if isinstance(given, dict) else given
+        self.program = [str(Path(sys.executable).parent / "vecferry")]
+        """What is started, next time; its arguments are those of `vecferry`."""
         self.admin = httpx.Client(base_url=f"http://127.0.0.1:{admin}", timeout=60)
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -82,7 +84,7 @@ class Sidecar:
     def start(self, *options: str, before: Callable[[], None] = die_with_parent) -> Self:
         """Returns when it is ready. `before` runs in the child, before the program. Raises RuntimeError with its log."""
         self._file.write_text(json.dumps(self.settings, indent=1))
-        command = [str(Path(sys.executable).parent / "vecferry"), "run", "--config", str(self._file), *options]
+        command = [*self.program, "run", "--config", str(self._file), *options]
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, preexec_fn=before)
         wait_until(self._ready, START_SECONDS, lambda: f"the sidecar is not ready\n{self.log[-3000:]}")
@@ -105,6 +107,14 @@ class Sidecar:
 
     def kill(self) -> None:
         self._end(signal.SIGKILL)
+
+    def killed(self, patience: float = WAIT_SECONDS) -> None:
+        """Returns when it was killed by somebody else, or by itself. Raises RuntimeError where it lives, or ended otherwise."""
+        process = self._running()
+        wait_until(lambda: process.poll() is not None, patience, lambda: f"the sidecar lives on\n{self.log[-3000:]}")
+        if process.returncode != -signal.SIGKILL:
+            raise RuntimeError(f"the sidecar ended with {process.returncode}\n{self.log[-3000:]}")
+        self._process = None
 
     def stop(self) -> None:
         """Raises RuntimeError when it ended badly."""

@@ -35,7 +35,7 @@ STILL: Final = "still"
 """A collection that no application writes: what is there was copied, or stays missing."""
 STILL_POINTS: Final = 40
 EXTRA: Final = 5000
-ANSWER_SECONDS: Final = 60.0
+ANSWER_SECONDS: Final = 20.0
 ACTIVE: Final = ("running", "paused")
 TASKS: Final = ("backfill", "verify", "repair")
 
@@ -144,12 +144,21 @@ class World:
             except Gone:
                 continue
 
-    async def attempt(self, *message: Any) -> None:
-        """An operator's act; how it ended is to be seen in the status."""
+    async def attempt(self, *message: Any) -> Exception | None:
+        """An operator's act; how it ended is to be seen in the status. Why it was not carried out, as far as that is known."""
         try:
             await self.ask(*message)
-        except (Gone, Refused, Unavailable):
+        except (Gone, Refused, Unavailable) as error:
             await asyncio.sleep(0.01)
+            return error
+        return None
+
+    async def _act_until(self, name: str, value: str, *message: Any) -> None:
+        """Until the status says so. Raises AssertionError with what stands against it."""
+        deadline = self._clock.monotonic() + ANSWER_SECONDS
+        while (status := await self.persist("status"))[name] != value:
+            refusal = await self.attempt(*message)
+            assert self._clock.monotonic() < deadline, f"{message}: {refusal}; {status}"
 
     # ---- applications ----
 
@@ -203,7 +212,8 @@ class World:
         }
 
     async def settle_up(self) -> Verdict:
-        """No application works any more. Raises AssertionError where something was lost. The life stays."""
+        """No application works any more. Raises AssertionError where something was lost. The life stays, and its primary is the
+        source: the target is what is emptied and spoiled."""
         await self._finish_what_was_begun()
         await self.persist("drained")
         assert not self.databases.late
@@ -214,11 +224,12 @@ class World:
         if owed:
             await self._repair()
         await self._judge()
+        await self._act_until("primary", "source", "change", "shadow")
         return Verdict(owed)
 
     async def _finish_what_was_begun(self) -> None:
-        while (await self.persist("status"))["phase"] == "passthrough":
-            await self.attempt("enter", "mirror", "test", "test")
+        if (await self.persist("status"))["phase"] == "passthrough":
+            await self._act_until("phase", "mirror", "enter", "mirror", "test", "test")
         for task in TASKS:
             while (await self.persist("task", task))["state"] in ACTIVE:
                 await self._clock.sleep(0.01)
@@ -232,7 +243,8 @@ class World:
             await self.task(task)
         status = await self.persist("status")
         assert not status["debts"], status["debts"]
-        assert not any(self.differing(name) for name in (SHARED, STILL, MAYFLY))
+        differing = {name: keys for name in (SHARED, STILL, MAYFLY) if (keys := self.differing(name))}
+        assert not differing, f"differ after a repair: {differing}"
 
     async def _judge(self) -> None:
         status = await self.persist("status")
