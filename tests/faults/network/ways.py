@@ -5,7 +5,7 @@ application takes without a sidecar.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from enum import StrEnum
 from pathlib import Path
@@ -36,14 +36,16 @@ class Place(StrEnum):
 
 class Ways:
     """`direct` speaks with the source past everything. The sidecar mirrors from the start, with `settings` over its own.
+    `program`: what is started instead of `vecferry`.
 
     The source is emptied first: a sidecar moves whatever it finds.
     """
 
-    def __init__(self, source_url: str, folder: Path, **settings: Any) -> None:
+    def __init__(self, source_url: str, folder: Path, *, program: Sequence[str] = (), **settings: Any) -> None:
         self._stack = ExitStack()
         self._source_url = source_url
         self._folder = folder
+        self._program = program
         self._settings = settings
         self._numbers = itertools.count(1)
 
@@ -59,7 +61,8 @@ class Ways:
             made = Sidecar(self._folder / "sidecar", before_source.url, self.target, **self._settings)
             made.settings["source"]["timeout"] = OWN_CALLS
             made.settings["target"] |= {"grpc_url": before_target.url, "timeout": OWN_CALLS}
-            made.settings["routing"] = {"phase": "mirror"}
+            made.settings["routing"] = {"phase": "mirror", "shadow": 1.0}
+            made.program = list(self._program) or made.program
             self.sidecar = stack.enter_context(made)
             before_sidecar = stack.enter_context(FaultProxy(self.sidecar.url))
             self.past = stack.enter_context(FaultProxy(self._source_url))
