@@ -5,18 +5,19 @@ Owns: which looks count, how the sides are compared, the words of a violation. N
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum, auto
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from typing import Final, TypeAlias
 
 from proxy.torture.history import FOREVER, Act, Call, History, Key, Outcome, Value
 from proxy.torture.register import Fault, Look, Write, Wrong, writes_of, wrong
 
 LINGER: Final = 10.0
-"""Seconds."""
+"""Seconds for which what was given up may still be at work."""
 SHOWN: Final = 6
 """Calls of a story before its moment and after it."""
 MISSING: Final = "missing on the secondary"
@@ -50,7 +51,7 @@ class Trust(Enum):
 
     ALL = auto()
     ALONE = auto()
-    """Those that meet no write of the same row."""
+    """Those that meet no write of any row that they ask for."""
     NONE = auto()
 
 
@@ -92,10 +93,11 @@ def check(run: Run) -> Verdict:
     calls = _by_key(run)
     keys = sorted({*calls, *run.primary.rows, *run.secondary.rows}, key=str)
     at = max((end for call in run.history.calls for end in (call.begin, call.end) if end < FOREVER), default=0.0) + 1
-    judges = [_Judge(key, calls.get(key, []), run, at) for key in keys]
+    trusted = _trusted(run, calls)
+    judges = [_Judge(key, calls.get(key, []), run, trusted, at) for key in keys]
     found = [violation for judge in judges for violation in judge.violations()]
     found += [Violation(EPOCHS, "the history of changes", (text,)) for text in _disorder(run.stages)]
-    looks = sum(len(call.seen) for call in run.history.calls if call.acknowledged)
+    looks = sum(len(call.keys) for call in run.history.calls if call.number in trusted)
     owed = tuple(str(judge.key) for judge in judges if judge.differs and judge.owed)
     return Verdict(tuple(found), len(keys), looks, owed)
 
@@ -116,6 +118,33 @@ def _by_key(run: Run) -> Mapping[Key, list[Call]]:
     return found
 
 
+def _trusted(run: Run, calls: Mapping[Key, Sequence[Call]]) -> frozenset[int]:
+    """Numbers of the reads that must have seen the latest state."""
+    reads = [call for call in run.history.calls if call.act is Act.READ and call.acknowledged]
+    match run.trust:
+        case Trust.NONE:
+            return frozenset()
+        case Trust.ALL:
+            return frozenset(read.number for read in reads)
+        case Trust.ALONE:
+            busy = {key: _Busy(call for call in found if call.act is not Act.READ) for key, found in calls.items()}
+            return frozenset(read.number for read in reads if not any(busy[key].meets(read) for key in read.keys))
+
+
+class _Busy:
+    """When somebody writes a key."""
+
+    def __init__(self, writes: Iterable[Call]) -> None:
+        ordered = sorted(writes, key=lambda write: write.begin)
+        self._begins = [write.begin for write in ordered]
+        lasting = (write.end + (LINGER if write.outcome is Outcome.UNKNOWN else 0.0) for write in ordered)
+        self._latest_ends = list(accumulate(lasting, max))
+
+    def meets(self, read: Call) -> bool:
+        begun = bisect_right(self._begins, read.end)
+        return begun > 0 and self._latest_ends[begun - 1] >= read.begin
+
+
 def _disorder(stages: Sequence[Stage]) -> Iterator[str]:
     for before, after in pairwise(stages):
         if after.epoch - before.epoch != int(after.primary != before.primary):
@@ -123,10 +152,11 @@ def _disorder(stages: Sequence[Stage]) -> Iterator[str]:
 
 
 class _Judge:
-    """Of one key. `at`: the time of the final look, after all calls."""
+    """Of one key. `trusted`: numbers of reads; `at`: the time of the final look, after all calls."""
 
-    def __init__(self, key: Key, calls: Sequence[Call], run: Run, at: float) -> None:
+    def __init__(self, key: Key, calls: Sequence[Call], run: Run, trusted: Collection[int], at: float) -> None:
         self.key = key
+        self._trusted = trusted
         self._calls = sorted(calls, key=lambda call: call.begin)
         self._run = run
         self._final = Look(run.primary.rows.get(key), at, at)
@@ -153,16 +183,7 @@ class _Judge:
     def _looks(self) -> Iterator[Look]:
         for call in self._calls:
             if call.act is Act.READ and call.acknowledged:
-                yield Look(call.seen.get(self.key), call.begin if self._trusts(call) else -FOREVER, call.end)
-
-    def _trusts(self, read: Call) -> bool:
-        match self._run.trust:
-            case Trust.ALL:
-                return True
-            case Trust.ALONE:
-                return not any(_meet(read, other) for other in self._calls if other.act is not Act.READ)
-            case Trust.NONE:
-                return False
+                yield Look(call.seen.get(self.key), call.begin if call.number in self._trusted else -FOREVER, call.end)
 
     def _kind(self, found: Wrong, writes: Sequence[Write]) -> str:
         """A write that the primary lacks and the secondary has, acknowledged after the change of primary."""
@@ -191,12 +212,6 @@ class _Judge:
         shown = sorted([*before, *after, *([instead] if instead else [])], key=lambda call: call.begin)
         ends = f"in the end: {_row(self._final.value)} on the primary, {_row(self._secondary)} on the secondary"
         return Violation(kind, str(self.key), (said, *(_line(call, self.key) for call in shown), ends))
-
-
-def _meet(read: Call, write: Call) -> bool:
-    """Whether they may have been at work at the same time; what was given up goes on for a while."""
-    lingers = LINGER if write.outcome is Outcome.UNKNOWN else 0.0
-    return write.begin <= read.end and read.begin <= write.end + lingers
 
 
 def _line(call: Call, key: Key) -> str:

@@ -170,7 +170,7 @@ class Writer(Client):
                 (0.30, lambda: self.desk.upsert(rows, self._partition(), self._some(rows))),
                 (0.10, lambda: self.desk.delete(self._keys(rows))),
                 (0.10, lambda: self.desk.read(self._keys(rows))),
-                (0.01, lambda: self.desk.upsert(filtered, NOWHERE, self._some(filtered))),
+                (0.01, lambda: self.desk.upsert(rows, NOWHERE, self._some(rows))),
                 (0.15, lambda: self.desk.upsert(filtered, DEFAULT, self._some(filtered))),
                 (0.03, lambda: self.desk.delete(self._keys(filtered))),
                 (0.04, lambda: self.desk.delete_bucket(filtered, DEFAULT, self.chance.randrange(BUCKETS))),
@@ -204,18 +204,34 @@ class Writer(Client):
 
 
 class Changer(Client):
-    """Makes and drops a collection and a partition, alone; after a call without an answer it drops what may be there."""
+    """Makes and drops a collection and a partition, alone; after a call without an answer it drops what may be there.
 
-    def __init__(self, log: Log, application: Application, chance: random.Random, stop: threading.Event, shape: Shape) -> None:
+    `calm`: held by whoever wants no schema to change meanwhile, as an operator would who verifies and cuts over.
+    """
+
+    def __init__(
+        self,
+        log: Log,
+        application: Application,
+        chance: random.Random,
+        stop: threading.Event,
+        shape: Shape,
+        calm: threading.Lock,
+    ) -> None:
         super().__init__(Desk(log, application, 0), chance, stop)
         self._log = log
         self._application = application
         self._shape = shape
+        self._calm = calm
         self._partitions: tuple[str, ...] = ()
         """Those that it has; () while it is not there."""
         self._sure = True
 
     def step(self) -> None:
+        with self._calm:
+            self._step()
+
+    def _step(self) -> None:
         if not self._sure:
             gone = self.choose([(1, lambda: self.desk.drop(self._shape, DEFAULT, _EXTRA))])
             self._sure, self._partitions = gone.outcome is not Outcome.UNKNOWN, ()
@@ -265,10 +281,16 @@ class Changer(Client):
 
 
 def clients(
-    log: Log, connect: Callable[[], Application], count: int, seed: int, of: dict[str, Shape], stop: threading.Event
+    log: Log,
+    connect: Callable[[], Application],
+    count: int,
+    seed: int,
+    of: dict[str, Shape],
+    calm: threading.Lock,
+    stop: threading.Event,
 ) -> list[Client]:
     """`count` writers and a changer, not begun."""
     made: deque[Key] = deque(maxlen=MADE_LIMIT)
     desks = (Desk(log, connect(), number) for number in range(1, count + 1))
     writers = [Writer(desk, random.Random(f"{seed}/{number}"), stop, of, made) for number, desk in enumerate(desks, 1)]
-    return [*writers, Changer(log, connect(), random.Random(f"{seed}/0"), stop, of["changing"])]
+    return [*writers, Changer(log, connect(), random.Random(f"{seed}/0"), stop, of["changing"], calm)]

@@ -23,6 +23,7 @@ class Report:
     kills: int
     changes: int
     called_off: int
+    why_off: str
     debts: dict[str, str]
     owed: int
     verdict: Verdict
@@ -40,6 +41,8 @@ class Report:
         told = ", ".join(f"{count} {outcome}" for outcome, count in sorted(self.calls.items()))
         yield f"{sum(self.calls.values())} calls in {self.seconds:.0f} s: {told}"
         yield f"{self.kills} kills, {self.changes} changes of primary ({self.called_off} called off)"
+        if self.called_off:
+            yield f"the last change that was called off: {self.why_off}"
         yield f"{self.verdict.keys} keys compared on both sides, {self.verdict.looks} looks of reads judged"
         yield from (f"debt of {name}, paid by verify and repair: {why}" for name, why in self.debts.items())
         if self.owed:

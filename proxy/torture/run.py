@@ -24,7 +24,7 @@ from proxy.torture.log import Log
 from proxy.torture.products import APPLICATIONS, Application, address, check_pair
 from proxy.torture.report import Report
 from proxy.torture.sidecar import Admin, Child
-from proxy.torture.trouble import Killer, Turner
+from proxy.torture.trouble import KILLS_ALONE, KILLS_BESIDE_CHANGES, Killer, Turner
 from proxy.torture.verdict import REST_SECONDS, Court
 from proxy.torture.worker import Worker, check, join
 
@@ -109,6 +109,7 @@ class _Torture:
             kills=self._child.kills if self._child else 0,
             changes=turner.made,
             called_off=turner.called_off,
+            why_off=turner.refused,
             debts=dict(judged.debts),
             owed=judged.owed,
             verdict=judged.verdict,
@@ -134,11 +135,13 @@ class _Torture:
     def _work(self) -> Turner:
         options = self._options
         trouble = threading.Event()
-        turner = Turner(self._admin, self._log, self._prefix, random.Random(f"{options.seed}/turns"), trouble)
+        calm = threading.Lock()
+        turner = Turner(self._admin, self._log, self._prefix, calm, random.Random(f"{options.seed}/turns"), trouble)
         troubles: list[Worker] = [turner] if options.change_primary else []
         if self._child is not None:
-            troubles.append(Killer(self._child, random.Random(f"{options.seed}/kills"), trouble))
-        callers = clients(self._log, self._connect, options.clients, options.seed, self._of, self._stop)
+            pause = KILLS_BESIDE_CHANGES if options.change_primary else KILLS_ALONE
+            troubles.append(Killer(self._child, pause, random.Random(f"{options.seed}/kills"), trouble))
+        callers = clients(self._log, self._connect, options.clients, options.seed, self._of, calm, self._stop)
         for worker in (*troubles, *callers):
             worker.start()
         self._watch([*troubles, *callers])

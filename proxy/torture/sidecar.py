@@ -73,17 +73,22 @@ class Admin:
             return False
 
     def task(self, name: str, collections: Sequence[str], patience: float) -> dict[str, Any]:
-        """To its end; starts it again where the sidecar died meanwhile. Raises Unavailable after `patience` seconds."""
+        """From its beginning to its end; one that goes on since a restart ends before. Raises Unavailable where it fails."""
+        self._task_ended(name, patience)
+        self.call("POST", f"/v1/tasks/{name}", collections=list(collections))
+        found = self._task_ended(name, patience)
+        if found["state"] != "done":
+            raise Unavailable(f"{name} ended {found['state']}: {found['error']}")
+        return found
+
+    def _task_ended(self, name: str, patience: float) -> dict[str, Any]:
         found: dict[str, Any] = {}
 
         def ended() -> bool:
             found.update(self.call("GET", f"/v1/tasks/{name}"))
             return found["state"] not in BUSY
 
-        self.call("POST", f"/v1/tasks/{name}", collections=list(collections))
         wait_until(ended, patience, lambda: f"{name} does not end: {found}")
-        if found["state"] != "done":
-            raise Unavailable(f"{name} ended {found['state']}: {found['error']}")
         return found
 
     def drained(self, patience: float) -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import random
 import threading
-from typing import Final
+from typing import Final, TypeAlias
 
 from proxy.errors import Refused, Unavailable
 from proxy.torture.history import Change
@@ -15,9 +15,12 @@ from proxy.torture.log import Log
 from proxy.torture.sidecar import Admin, Child
 from proxy.torture.worker import Worker
 
-BETWEEN_KILLS: Final = (2.0, 8.0)
+Pause: TypeAlias = tuple[float, float]
+KILLS_ALONE: Final[Pause] = (2.0, 8.0)
 """Seconds, from ready to dead."""
-BETWEEN_CHANGES: Final = (3.0, 10.0)
+KILLS_BESIDE_CHANGES: Final[Pause] = (5.0, 30.0)
+"""A change needs a verify, and its gates: some of them must come to their end."""
+BETWEEN_CHANGES: Final[Pause] = (1.0, 5.0)
 TASK_SECONDS: Final = 120.0
 ANSWER_SECONDS: Final = 120.0
 COMMANDS: Final = {"source": "cutover", "target": "rollback"}
@@ -27,21 +30,28 @@ OF_QUALITY: Final = frozenset({"recall", "tail", "latency", "violations", "reads
 
 
 class Killer(Worker):
-    def __init__(self, child: Child, chance: random.Random, stop: threading.Event) -> None:
+    def __init__(self, child: Child, pause: Pause, chance: random.Random, stop: threading.Event) -> None:
         super().__init__(chance, stop)
         self._child = child
+        self._pause = pause
 
     def work(self) -> None:
-        while not self.stop.wait(self.chance.uniform(*BETWEEN_KILLS)):
+        while not self.stop.wait(self.chance.uniform(*self._pause)):
             self._child.check()
             self._child.kill()
 
 
 class Turner(Worker):
-    """Verifies the run's collections and changes the primary, again and again. `refused`: why the last try was called off."""
+    """Verifies the run's collections and changes the primary, again and again.
 
-    def __init__(self, admin: Admin, log: Log, prefix: str, chance: random.Random, stop: threading.Event) -> None:
+    `refused`: why the last try was called off. `calm` is held meanwhile.
+    """
+
+    def __init__(
+        self, admin: Admin, log: Log, prefix: str, calm: threading.Lock, chance: random.Random, stop: threading.Event
+    ) -> None:
         super().__init__(chance, stop)
+        self._calm = calm
         self._admin = admin
         self._log = log
         self._prefix = prefix
@@ -51,7 +61,8 @@ class Turner(Worker):
 
     def work(self) -> None:
         while not self.stop.wait(self.chance.uniform(*BETWEEN_CHANGES)):
-            self.turn()
+            with self._calm:
+                self.turn()
 
     def turn(self) -> bool:
         """Whether the primary changed. A closed gate calls it off, and so does a sidecar that dies before it is committed."""
