@@ -89,9 +89,18 @@ def reply(wire: bytes, *, bodiless: bool) -> Reply:
     return _reply(wire, bodiless) if len(wire) <= _CACHED_HEAD else _reply.__wrapped__(wire, bodiless)
 
 
-@lru_cache(1024)
 def closing(wire: bytes) -> bytes:
     """The same reply's head, telling the client that the connection ends with it."""
+    return _closing(wire) if len(wire) <= _CACHED_HEAD else _closing.__wrapped__(wire)
+
+
+def with_host(wire: bytes, host: bytes) -> bytes:
+    """The same request's head to another host."""
+    return _with_host(wire, host) if len(wire) <= _CACHED_HEAD else _with_host.__wrapped__(wire, host)
+
+
+@lru_cache(1024)
+def _closing(wire: bytes) -> bytes:
     start, _, _ = wire.partition(b"\r\n")
     fields = _Fields()
     httptools.HttpResponseParser(fields).feed_data(wire)
@@ -100,8 +109,7 @@ def closing(wire: bytes) -> bytes:
 
 
 @lru_cache(1024)
-def with_host(wire: bytes, host: bytes) -> bytes:
-    """The same request's head to another host."""
+def _with_host(wire: bytes, host: bytes) -> bytes:
     start, _, _ = wire.partition(b"\r\n")
     fields = _Fields()
     httptools.HttpRequestParser(fields).feed_data(wire)

@@ -8,6 +8,7 @@ Owns: header blocks. Not: frames (frames), which connection has a table (FieldDe
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from functools import lru_cache
 from typing import Final
 
@@ -76,7 +77,11 @@ def walk(block: bytes) -> Headers:
 
 
 def encode(headers: list[tuple[bytes, bytes]] | Headers) -> bytes:
-    return b"".join([_encode_field(name, value) for name, value in headers])
+    return b"".join([_encoder(name, value)(name, value) for name, value in headers])
+
+
+def _encoder(name: bytes, value: bytes) -> Callable[[bytes, bytes], bytes]:
+    return _encode_field if len(name) + len(value) <= _CACHED_BLOCK else _encode_field.__wrapped__
 
 
 def _size(headers: Headers) -> int:
@@ -89,7 +94,8 @@ def _walk(block: bytes) -> Headers:
     try:
         while at < len(block):
             end = _extent(block, at)
-            fields.append(_field(block[at:end]))
+            encoded = block[at:end]
+            fields.append(_field(encoded) if end - at <= _CACHED_BLOCK else _field.__wrapped__(encoded))
             at = end
     except IndexError as error:
         raise ConnectionFault(Code.COMPRESSION_ERROR, "a header block is cut short") from error
@@ -187,9 +193,14 @@ def check_trailers(block: bytes) -> None:
     _check_fields(walk(block))
 
 
-@lru_cache(2048)
 def with_authority(block: bytes, authority: bytes) -> bytes:
     """The same request to another host."""
+    read = _with_authority if len(block) <= _CACHED_BLOCK else _with_authority.__wrapped__
+    return read(block, authority)
+
+
+@lru_cache(2048)
+def _with_authority(block: bytes, authority: bytes) -> bytes:
     pseudo = [(name, value) for name, value in walk(block) if name[:1] == b":" and name != b":authority"]
     rest = [(name, value) for name, value in regular(walk(block)) if name != b"host"]
     return encode([*pseudo, (b":authority", authority), *rest])

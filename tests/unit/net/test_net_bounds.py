@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 
 import pytest
 from net_h2_peers import Upstream
 
+from proxy.net.http1 import heads
 from proxy.net.http1 import inbound as http1
+from proxy.net.http2 import fields
 from proxy.net.http2 import inbound as http2
 from proxy.net.http2.fields import encode
 from proxy.net.limits import Budget
@@ -118,7 +121,7 @@ async def test_answers_that_nobody_reads_stop_the_next_requests(server, start, c
     client = await connect(proxy)
     client.writer.write(GET * 500)
     before = -1
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while before != answered or not answered:
             before = answered
             await asyncio.sleep(0.2)
@@ -141,7 +144,7 @@ async def test_heads_are_counted_among_the_bytes_that_wait(server, start, connec
         client.writer.write(frame(1, 0, 1 + 2 * number, block[0]))
         client.writer.write(b"".join(frame(9, 4 * (part is block[-1]), 1 + 2 * number, part) for part in block[1:]))
     refused = 0
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while refused < 10:
             head = await client.reader.readexactly(9)
             payload = await client.reader.readexactly(int.from_bytes(head[:3]))
@@ -162,7 +165,7 @@ async def test_answers_of_ours_are_counted_until_they_are_read(server, start, co
     client.writer.write(PREFACE + frame(4, 0, 0, b"\0\4\0\0\0\0"))
     client.writer.write(b"".join(frame(1, 5, 1 + 2 * number, HEAD) for number in range(5)))
     seen = b""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while seen.count(b"503") < 2:
             seen += await client.reader.read(2**16)
     assert 900_000 <= proxy.listener.stats().buffered <= 1_000_000
@@ -181,7 +184,7 @@ async def test_a_small_answer_is_given_whatever_waits(server, start, connect) ->
     proxy.handler.act = lambda exchange: exchange.serve(small)
     client = await connect(proxy)
     client.writer.write(PREFACE + SETTINGS + frame(1, 5, 1, HEAD))
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         await client.reader.readuntil(b"done" * 100)
 
 
@@ -200,7 +203,7 @@ async def test_a_connection_that_we_end_does_not_wait_for_its_reader(server, sta
     await _until(lambda: proxy.listener.stats().buffered > 2**24)
     client.writer.write(frame(6, 0, 1, bytes(8)))  # breaks a rule: the connection is ended
     with pytest.raises(ConnectionError):
-        await asyncio.wait_for(_write_on(client), 10)
+        await asyncio.wait_for(_write_on(client), 30)
 
 
 async def _write_on(client: Client) -> None:
@@ -208,6 +211,32 @@ async def _write_on(client: Client) -> None:
         client.writer.write(bytes(2**16))
         await client.writer.drain()
         await asyncio.sleep(0.01)
+
+
+LARGE = b"y" * 5000
+REMEMBERING = {
+    "a block": lambda: fields.walk(HEAD + fields.encode([(b"x", LARGE)])),
+    "a head": lambda: fields.request_head(HEAD + fields.encode([(b"x", LARGE)])),
+    "a head to another host": lambda: fields.with_authority(HEAD + fields.encode([(b"x", LARGE)]), b"host"),
+    "a head of HTTP/1.1": lambda: heads.request(b"GET / HTTP/1.1\r\nHost: x\r\nX: " + LARGE + b"\r\n\r\n"),
+    "one to another host": lambda: heads.with_host(b"GET / HTTP/1.1\r\nHost: x\r\nX: " + LARGE + b"\r\n\r\n", b"y"),
+    "a reply's": lambda: heads.reply(b"HTTP/1.1 200 OK\r\nX: " + LARGE + b"\r\n\r\n", bodiless=True),
+    "a last reply's": lambda: heads.closing(b"HTTP/1.1 200 OK\r\nX: " + LARGE + b"\r\n\r\n"),
+}
+
+
+@pytest.mark.parametrize("read", REMEMBERING.values(), ids=REMEMBERING)
+def test_caches_are_filled_with_nothing_large(read) -> None:
+    for module in (fields, heads):
+        for cache in _caches(module):
+            cache.cache_clear()
+    read()
+    kept = [held for module in (fields, heads) for cache in _caches(module) for held in gc.get_referents(cache)]
+    assert not any(LARGE in bytes(repr(held), "utf-8") for held in kept)
+
+
+def _caches(module):
+    return [found for found in vars(module).values() if hasattr(found, "cache_clear")]
 
 
 async def _at_once(request: Request) -> Reply | RelayTo:
@@ -219,6 +248,6 @@ async def _until_nothing_waits(proxy) -> None:
 
 
 async def _until(holds: Callable[[], bool]) -> None:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         while not holds():  # noqa: ASYNC110  for what nobody rings a bell for
             await asyncio.sleep(0.01)
