@@ -32,8 +32,8 @@ HELLO: Final = PREFACE + frame(4, 0, 0)
 
 
 def large_head(stream_id: int, size: int) -> bytes:
-    """A head of about that many bytes, in as many frames as it needs."""
-    block = HEAD + encode([(b"x-large", b"y" * size)])
+    """A head of about that many bytes, like no other stream's, in as many frames as it needs."""
+    block = HEAD + encode([(b"x-large", (b"%08d" % stream_id) * (size // 8))])
     parts = [block[at : at + 16_000] for at in range(0, len(block), 16_000)]
     rest = [frame(9, 4 * (part is parts[-1]), stream_id, part) for part in parts[1:]]
     return b"".join([frame(1, 0, stream_id, parts[0]), *rest])
