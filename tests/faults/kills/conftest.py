@@ -1,5 +1,19 @@
-"""The world of real databases, as tests/migration has it."""
+"""One process that forks lives, for all tests here; and the world of real databases, as tests/migration has it."""
 
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.faults.kills.forks import Forks
 from tests.migration.conftest import source, target, world
 
 __all__ = ["source", "target", "world"]
+
+
+@pytest.fixture(scope="session")
+def forks() -> Iterator[Forks]:
+    made = Forks()
+    yield made
+    made.close()

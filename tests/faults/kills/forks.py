@@ -18,7 +18,7 @@ import traceback
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Self
+from typing import Final
 
 from tests.faults.kills.life import Born, live
 from tests.faults.kills.points import Point, arm
@@ -29,28 +29,41 @@ ROOT: Final = Path(__file__).parents[3]
 
 @dataclass(frozen=True, slots=True)
 class Fate:
-    """`point` None: it is not killed from inside."""
+    """`address`: where it listens, as all lives of its world. `point` None: it is not killed from inside."""
 
     born: Born
+    address: Path
     point: Point | None = None
     nth: int = 1
 
 
-def serve(listening: socket.socket) -> None:
+def serve() -> None:
     """Reads fates, tells of each life its pid, and how it ended: a negative number is the signal that killed it."""
     assert threading.active_count() == 1, "a process with threads must not fork"
     gc.freeze()
+    address, listening = Path(), socket.socket(socket.AF_UNIX)
+    print(os.getpid(), flush=True)
     while True:
         try:
             fate: Fate = pickle.load(sys.stdin.buffer)
         except EOFError:
             return
+        if fate.address != address:
+            listening.close()
+            address, listening = fate.address, _listening(fate.address)
         pid = os.fork()
         if not pid:
             _live(fate, listening)
         print(pid, flush=True)
         _, status = os.waitpid(pid, 0)
         print(os.waitstatus_to_exitcode(status), flush=True)
+
+
+def _listening(address: Path) -> socket.socket:
+    made = socket.socket(socket.AF_UNIX)
+    made.bind(str(address))
+    made.listen(128)
+    return made
 
 
 def _live(fate: Fate, listening: socket.socket) -> None:
@@ -69,57 +82,65 @@ def _live(fate: Fate, listening: socket.socket) -> None:
 
 
 class Forks:
-    """`async with`: one life at a time. `address` is where each life listens."""
+    """One life at a time. It takes seconds to make, so all worlds of a test run share it."""
 
-    def __init__(self, folder: Path) -> None:
-        self.address = folder / "life.sock"
+    def __init__(self) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", __name__],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            env=os.environ | {"PYTHONPATH": f"{ROOT}:{ROOT / 'tests'}", "OPENBLAS_NUM_THREADS": "1"},
+            preexec_fn=die_with_parent,
+        )
         self._life: int | None = None
         """Its pidfd: a number that is never another process's."""
+        self._line()
 
-    async def __aenter__(self) -> Self:
-        with socket.socket(socket.AF_UNIX) as listening:
-            listening.bind(str(self.address))
-            listening.listen(128)
-            listening.set_inheritable(True)
-            self._process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-m", __name__, str(listening.fileno())),
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                pass_fds=(listening.fileno(),),
-                env=os.environ | {"PYTHONPATH": f"{ROOT}:{ROOT / 'tests'}", "OPENBLAS_NUM_THREADS": "1"},
-                preexec_fn=die_with_parent,
-            )
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        self.kill()
+    def begin(self, fate: Fate) -> None:
         assert self._process.stdin is not None
-        self._process.stdin.close()
-        await self._process.wait()
-
-    async def begin(self, fate: Fate) -> None:
-        assert self._process.stdin is not None
-        self._process.stdin.write(pickle.dumps(fate))
+        pickle.dump(fate, self._process.stdin)
+        self._process.stdin.flush()
+        pid = self._line()
         with suppress(ProcessLookupError):  # dead already
-            self._life = os.pidfd_open(await self._line())
+            self._life = os.pidfd_open(pid)
 
     async def ended(self) -> int:
         """How this life ended, when it has."""
-        code = await self._line()
         if self._life is not None:
-            os.close(self._life)
-        self._life = None
-        return code
+            ended = asyncio.Event()
+            loop = asyncio.get_running_loop()
+            loop.add_reader(self._life, ended.set)
+            try:
+                await ended.wait()
+            finally:
+                loop.remove_reader(self._life)
+        return self._forget()
 
     def kill(self) -> None:
         if self._life is not None:
             with suppress(ProcessLookupError):
                 signal.pidfd_send_signal(self._life, signal.SIGKILL)
 
-    async def _line(self) -> int:
+    def end(self) -> None:
+        """The life of a world that is over."""
+        self.kill()
+        if self._life is not None:
+            self._forget()
+
+    def close(self) -> None:
+        self.end()
+        self._process.communicate()
+
+    def _forget(self) -> int:
+        if self._life is not None:
+            os.close(self._life)
+        self._life = None
+        return self._line()
+
+    def _line(self) -> int:
         assert self._process.stdout is not None
-        return int(await self._process.stdout.readline())
+        return int(self._process.stdout.readline())
 
 
 if __name__ == "__main__":
-    serve(socket.socket(fileno=int(sys.argv[1])))
+    serve()

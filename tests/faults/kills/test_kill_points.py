@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.faults.kills.forks import Forks
 from tests.faults.kills.points import POINTS, Point, Stir, owner_of
 from tests.faults.kills.stirs import stirred
 from tests.faults.kills.world import World
@@ -30,8 +31,8 @@ def _groups() -> Iterator[tuple[Point, ...]]:
 
 
 @pytest.mark.parametrize("points", tuple(_groups()), ids=lambda points: f"from {points[0]}")
-async def test_a_death_at_any_point_loses_nothing(tmp_path: Path, points: tuple[Point, ...]) -> None:
-    async with World(tmp_path, SEED).running() as world:
+async def test_a_death_at_any_point_loses_nothing(tmp_path: Path, forks: Forks, points: tuple[Point, ...]) -> None:
+    async with World(tmp_path, forks, SEED).running() as world:
         for point in points:
             await _die_at(world, point)
             await world.settle_up()
@@ -42,6 +43,6 @@ async def _die_at(world: World, point: Point) -> None:
     """At its first time, its second, and one more; a point that does not come lets the wait for the death fail."""
     async with world.busy(), stirred(world, point.stir):
         for nth in (1,) if point.stir is Stir.START else (1, 2, world.chance.randint(3, 5)):
-            await world.begin(point, nth)
+            world.begin(point, nth)
             await world.death()
-        await world.begin()
+        world.begin()

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.faults.kills.forks import Forks
 from tests.faults.kills.points import Stir
 from tests.faults.kills.stirs import stirred
 from tests.faults.kills.world import World
@@ -27,8 +28,8 @@ STIRS = (Stir.WRITES, Stir.BACKFILL, Stir.VERIFY, Stir.CHANGE, Stir.PHASE)
 
 @pytest.mark.timeout(300 + 3 * KILLS)
 @pytest.mark.parametrize("seed", range(SEED, SEED + WORLDS))
-async def test_deaths_at_any_moment_lose_nothing(tmp_path: Path, seed: int) -> None:
-    async with World(tmp_path, seed).running() as world:
+async def test_deaths_at_any_moment_lose_nothing(tmp_path: Path, forks: Forks, seed: int) -> None:
+    async with World(tmp_path, forks, seed).running() as world:
         for _ in range(KILLS // WORLDS // SETTLED_EVERY):
             await _die(world, world.chance.choice(STIRS))
             await world.settle_up()
@@ -38,7 +39,7 @@ async def test_deaths_at_any_moment_lose_nothing(tmp_path: Path, seed: int) -> N
 async def _die(world: World, stir: Stir) -> None:
     async with world.busy(), stirred(world, stir):
         for _ in range(SETTLED_EVERY - 1):
-            await world.begin()
+            world.begin()
             await asyncio.sleep(world.chance.uniform(0, LONGEST))
             await world.kill()
-        await world.begin()
+        world.begin()

@@ -35,7 +35,7 @@ STILL: Final = "still"
 """A collection that no application writes: what is there was copied, or stays missing."""
 STILL_POINTS: Final = 40
 EXTRA: Final = 5000
-ANSWER_SECONDS: Final = 20.0
+ANSWER_SECONDS: Final = 60.0
 ACTIVE: Final = ("running", "paused")
 TASKS: Final = ("backfill", "verify", "repair")
 
@@ -52,12 +52,13 @@ class Verdict:
 
 
 class World:
-    def __init__(self, folder: Path, seed: int) -> None:
+    def __init__(self, folder: Path, forks: Forks, seed: int) -> None:
         self.chance = random.Random(seed)
         self.databases = Databases(folder / "databases.sock", self.chance)
         self.history = History()
         self._folder = folder
-        self._forks = Forks(folder)
+        self._forks = forks
+        self._address = folder / "life.sock"
         self._lives = itertools.count(1)
         self._clock = SystemClock()
         self._number = 0
@@ -75,14 +76,17 @@ class World:
         still = [point(STILL, number, -1.0 - number) for number in range(STILL_POINTS)]
         for place in Place:
             await self.databases.at(place).put(still)
-        async with self.databases, self._forks:
-            yield self
+        async with self.databases:
+            try:
+                yield self
+            finally:
+                self._forks.end()
 
     # ---- lives ----
 
-    async def begin(self, point: Point | None = None, nth: int = 1) -> None:
+    def begin(self, point: Point | None = None, nth: int = 1) -> None:
         self._number = next(self._lives)
-        await self._forks.begin(Fate(Born(self._folder, self._number, self.databases.path), point, nth))
+        self._forks.begin(Fate(Born(self._folder, self._number, self.databases.path), self._address, point, nth))
 
     async def death(self, within: float = ANSWER_SECONDS) -> None:
         """Waits for it, and looks at what was left. Raises AssertionError where it did not come, or was no kill."""
@@ -120,7 +124,7 @@ class World:
         return answer
 
     async def _answer(self, message: tuple[Any, ...]) -> Any:
-        reader, writer = await asyncio.open_unix_connection(self._forks.address)
+        reader, writer = await asyncio.open_unix_connection(self._address)
         try:
             await write_message(writer, message)
             return await read_message(reader)
