@@ -219,7 +219,8 @@ class Applier:
             return
         left = self._recheck_left.get(name, self._parts.config.batch_points)
         if left > 0:
-            self._recheck_left[name] = left - len(keys)
+            # One that lingers was not in that batch, though it is still in the journal, and before it.
+            self._recheck_left[name] = left - (0 if entry.horizon is None else len(keys))
             why = "the process ended while it may have been on its way"
             self._dirty.mark_later(dict.fromkeys(keys, why), self._parts.config.linger)
 

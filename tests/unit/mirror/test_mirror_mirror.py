@@ -447,6 +447,19 @@ async def test_landed_until_waits_for_the_linger_of_a_write_whose_outcome_nobody
     assert mirror.touched("c", mirror.position).keys == set()
 
 
+async def test_writes_that_linger_hide_no_batch_that_was_on_its_way_at_a_death(stage: Stage) -> None:
+    stage.config = MirrorConfig(linger=60, retry_max=0.05, batch_points=2)
+    mirror = await stage.restart()
+    for number in (1, 2, 3):
+        mirror.end(stage.begin(put("c", (number, 1.0))), Outcome.UNKNOWN, None)
+    await mirror.settled([key(1), key(2), key(3)])
+    mirror.pause()
+    await stage.write(put("c", (9, 9.0)))
+    mirror = await stage.restart()
+    await mirror.settled([key(9)])
+    assert key(9) in mirror.touched("c", mirror.position).keys
+
+
 async def test_the_mirror_turns_only_when_it_is_drained(stage: Stage) -> None:
     stage.mirror.pause()
     await stage.write(put("c", (1, 1.0)))
