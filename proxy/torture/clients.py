@@ -170,7 +170,6 @@ class Writer(Client):
                 (0.30, lambda: self.desk.upsert(rows, self._partition(), self._some(rows))),
                 (0.10, lambda: self.desk.delete(self._keys(rows))),
                 (0.10, lambda: self.desk.read(self._keys(rows))),
-                (0.01, lambda: self.desk.upsert(rows, NOWHERE, self._some(rows))),
                 (0.15, lambda: self.desk.upsert(filtered, DEFAULT, self._some(filtered))),
                 (0.03, lambda: self.desk.delete(self._keys(filtered))),
                 (0.04, lambda: self.desk.delete_bucket(filtered, DEFAULT, self.chance.randrange(BUCKETS))),
@@ -249,7 +248,8 @@ class Changer(Client):
     def _change(self) -> None:
         match self.chance.choices(("rows", "partition", "drop"), (100, 2, 1))[0]:
             case "rows":
-                self.choose([(3, self._upsert), (1, self._read)])
+                nowhere = (0.1, lambda: self.desk.upsert(self._shape, NOWHERE, self._numbers()))
+                self.choose([(3, self._upsert), (1, self._read), nowhere])
             case "partition" if _EXTRA in self._partitions:
                 self._moved(self.choose([(1, lambda: self.desk.drop(self._shape, _EXTRA))]), (DEFAULT,))
             case "partition":
