@@ -17,7 +17,6 @@ import pytest
 from pymilvus import MilvusClient
 
 from demo.servers import free_port
-from tests.migration.conftest import source, target  # noqa: F401  its fixtures: an empty source, a target
 from tests.servers.process import die_with_parent
 from tests.servers.qdrant import QdrantServer
 

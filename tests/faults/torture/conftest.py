@@ -1,0 +1,3 @@
+from tests.migration.conftest import source, target
+
+__all__ = ["source", "target"]
