@@ -233,8 +233,10 @@ class Applier:
             collection = next(iter(plan.state)).collection
             await self._owing.mark(collection, f"the secondary has no such collection ({error})")
             return
-        for key, reason in refused.items():
-            self._dirty.park(key, reason)
+        unkept = [key for key, reason in refused.items() if not self._dirty.park(key, reason)]
+        if unkept:
+            why = f"more points were refused than can be parked: {refused[unkept[0]]}"
+            await self._owing.mark(unkept[0].collection, why)
 
     async def _insist(self, plan: Plan) -> dict[Key, str]:
         config = self._parts.config

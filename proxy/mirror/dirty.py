@@ -29,6 +29,8 @@ from proxy.ports import Clock
 
 DIRTY_LIMIT: Final = 200_000
 """Dirty keys of one collection; above it the applier waits, and what the primary does not let us read becomes a debt."""
+PARKED_LIMIT: Final = 100_000
+"""Parked keys of all collections; what is refused above it becomes a debt."""
 
 Claim: TypeAlias = dict[Key, str | None]
 
@@ -134,13 +136,17 @@ class DirtyKeys:
             self._taken[key] = self._taken[key] or "it changed while it was settled"
         self._release(self._taken, keys)
 
-    def park(self, key: Key, reason: str) -> None:
-        """A taken or claimed key; one that was marked meanwhile waits again instead."""
+    def park(self, key: Key, reason: str) -> bool:
+        """A taken or claimed key; one that was marked meanwhile waits again instead. False: there is no room, so whoever asks
+        owes it and lets it go."""
         owner = self._owner(key)
         assert owner is not None
         if owner[key] is None:
+            if key not in self._parked and len(self._parked) >= PARKED_LIMIT:
+                return False
             self._parked[key] = self._journal.park(key, reason, self._clock.now())
         self._release(owner, [key])
+        return True
 
     @asynccontextmanager
     async def quiet(self, collections: Collection[str]) -> AsyncIterator[None]:

@@ -102,17 +102,18 @@ class Settler:
             return
         after = await self._read(collection, keys)
         if after is not None:
-            self._close(collection, before, after, keys, refused)
+            await self._close(collection, before, after, keys, refused)
 
-    def _close(
+    async def _close(
         self, collection: str, before: dict[Key, Point], after: dict[Key, Point], keys: list[Key], refused: dict[Key, str]
     ) -> None:
         schema = self._catalog.schema(collection)
         same = {key for key in keys if equal(before.get(key), after.get(key), schema, 0.0)}
-        for key in same & refused.keys():
-            self._dirty.park(key, refused[key])
+        unkept = [key for key in same & refused.keys() if not self._dirty.park(key, refused[key])]
         self._dirty.settled(same - refused.keys())
         self._dirty.overtaken([key for key in keys if key not in same])
+        if unkept:
+            await self._owe(collection, unkept, f"more points were refused than can be parked: {refused[unkept[0]]}")
 
     async def _read(self, collection: str, keys: list[Key]) -> dict[Key, Point] | None:
         """None: there is nothing to settle any more."""

@@ -174,6 +174,18 @@ async def test_a_point_that_the_secondary_refuses_is_parked_and_the_others_go_on
     assert key(13) not in stage.mirror.touched("c", stage.mirror.position).keys
 
 
+@pytest.mark.parametrize("path", ["put", "patch"])  # written directly, and settled
+async def test_what_is_refused_beyond_the_room_for_parked_keys_is_a_debt(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch, path: str
+) -> None:
+    monkeypatch.setattr("proxy.mirror.dirty.PARKED_LIMIT", 2)
+    stage.target.refuses = lambda each: Refused("too odd")
+    await stage.write(put("c", *((number, float(number)) for number in range(5)), path=path))
+    await stage.quiet()
+    assert len(stage.mirror.parked()) == 2
+    assert "more points were refused than can be parked: too odd" in stage.debts.owed["c"]
+
+
 async def test_a_parked_key_is_tried_again_when_asked_and_when_written(stage: Stage) -> None:
     stage.target.refuses = lambda each: Refused("too odd")
     await stage.write(put("c", (1, 1.0), (2, 2.0)))
