@@ -84,6 +84,8 @@ class _Torture:
         stack.callback(self._stop.set)
 
     def _spawn(self) -> Child:
+        if self._admin.ready():
+            raise Refused("a sidecar is running already: stop it, or leave out --spawn")
         child = Child(self._options.config, self._options.history.with_suffix(".sidecar.log"), self._admin)
         self._stack.callback(child.stop)
         return child.start()
