@@ -120,7 +120,7 @@ class Application:
             self._history.untold(states)
 
 
-WEIGHTS: Final = (8, 3, 2, 1, 2, 0.3)
+WEIGHTS: Final = (8, 3, 2, 1, 2, 1)
 
 
 def values(points: Mapping[Any, Any]) -> dict[int, float]:

@@ -184,6 +184,10 @@ class World:
         return values(self.databases.at(place)._points.get(collection, {}))
 
     def differing(self, collection: str) -> set[int]:
+        """What the source dropped while the mirror was off stays on the target; one made again under that name is not verified
+        until its leftovers are found, so such a leftover by itself is no difference."""
+        if collection not in self.databases.source._points:
+            return set()
         source, target = self.values(Place.SOURCE, collection), self.values(Place.TARGET, collection)
         return {key for key in source.keys() | target.keys() if source.get(key) != target.get(key)}
 
