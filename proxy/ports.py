@@ -344,7 +344,7 @@ class LiveWrites(Protocol):
         """Have them settled, durably, `after` seconds from now."""
 
     async def settled(self, keys: Collection[Key]) -> None:
-        """Returns when each has been brought to the secondary as it was at some moment from now on; parked ones are left aside."""
+        """Returns when each has reached the secondary as it was at some moment from now on; parked ones are left aside."""
 
     async def landed_until(self, position: int) -> None:
         """Returns when no write up to `position` can still land, one whose outcome nobody knows included."""

@@ -1,8 +1,8 @@
-"""Compares both databases with their own SDKs. Uses nothing of vecferry, so it can be trusted to judge it."""
+"""Compares both databases with their own SDKs. Uses nothing of what it judges (proxy.torture uses none of it)."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
@@ -10,8 +10,8 @@ import numpy as np
 from pymilvus import MilvusClient
 from qdrant_client import QdrantClient
 
-from demo.compare import OURS
-from tests.migration.shelf import DEFAULT, Id
+from proxy.torture import milvus, qdrant
+from tests.migration.shelf import Id
 
 Name: TypeAlias = tuple[str, Id]
 """(partition, id)"""
@@ -63,41 +63,15 @@ def sides(source: MilvusClient, target: QdrantClient, collection: str) -> Sides:
 def milvus_rows(client: MilvusClient, collection: str) -> Rows:
     """Raises AssertionError where a partition has one id twice."""
     rows: Rows = {}
-    _catch_up(client, collection)
-    for partition in client.list_partitions(collection):
-        for found in _milvus_pages(client, collection, partition):
-            name = (partition, found["id"])
-            assert name not in rows, f"{name} is twice in Milvus"
-            rows[name] = dict(found)
+    for partition, found in milvus.milvus_rows(client, collection):
+        name = (partition, found["id"])
+        assert name not in rows, f"{name} is twice in Milvus"
+        rows[name] = found
     return rows
 
 
-def _catch_up(client: MilvusClient, collection: str) -> None:
-    """An iterator sees what the last query saw, whatever consistency it asks for: so one strong query first."""
-    client.query(collection, filter="", output_fields=["count(*)"], consistency_level="Strong")
-
-
-def _milvus_pages(client: MilvusClient, collection: str, partition: str) -> Iterator[dict[str, Any]]:
-    given = {"output_fields": ["*"], "partition_names": [partition]}
-    pages = client.query_iterator(collection, filter="", batch_size=1000, timeout=60, **given)
-    while page := pages.next():
-        yield from page
-    pages.close()
-
-
 def qdrant_rows(client: QdrantClient, collection: str) -> Rows:
-    rows: Rows = {}
-    offset = None
-    while True:
-        records, offset = client.scroll(collection, limit=1000, offset=offset, with_payload=True, with_vectors=True)
-        for record in records:
-            payload = dict(record.payload or {})
-            identity, partition = payload["__id__"], payload.get("__partition__", DEFAULT)
-            assert isinstance(record.vector, dict)
-            kept = {name: value for name, value in payload.items() if name not in OURS}
-            rows[partition, identity] = {"id": identity, **kept, **record.vector}
-        if offset is None:
-            return rows
+    return {(partition, row["id"]): row for partition, row in qdrant.qdrant_rows(client, collection)}
 
 
 def _same(a: Any, b: Any, by_direction: bool) -> bool:

@@ -52,6 +52,7 @@ class WrongGrpc(grpc.GenericRpcHandler):
             try:
                 return behind(request, timeout=CALL, metadata=context.invocation_metadata())
             except grpc.RpcError as error:
-                return context.abort(error.code(), error.details())
+                context.abort(error.code(), error.details())
+                raise  # not reached: abort raises
 
         return answer

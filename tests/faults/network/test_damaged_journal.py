@@ -23,6 +23,8 @@ from proxy.mirror.journal import FILE, Journal
 from proxy.mirror.record import Intent
 from proxy.model.point import Key
 from proxy.ports import Outcome, Reply, Request
+from tests.faults.network.ways import Ways
+from tests.servers.facade import MilvusFacade
 
 TRIED: Final = int(os.environ.get("VECFERRY_DAMAGES", "60"))
 """Damages of each kind to each file. Nightly: 5000."""
@@ -175,6 +177,29 @@ def test_after_a_loss_of_power_an_older_end_is_taken_and_the_next_start_finds_it
     found, _ = read(tmp_path / "copy")
     assert found == journal.found
     assert 0 < found.entries < 118
+
+
+def test_a_sidecar_refuses_a_damaged_journal_and_owes_every_collection_without_it(tmp_path: Path) -> None:
+    with (
+        MilvusFacade() as source,
+        Ways(source.url, tmp_path, mirror={"linger": "1s"}) as world,
+        world.shelf(10, mirrored=True) as books,
+    ):
+        sidecar = world.sidecar
+        sidecar.drained()
+        assert sidecar.task("verify")["found"] == 0
+        assert sidecar.status()["debts"] == {}
+        sidecar.kill()
+        log = sidecar.state / LOG
+        os.truncate(log, log.stat().st_size // 2)
+        with pytest.raises(RuntimeError, match=WORDS):
+            sidecar.start()
+        for path in sidecar.state.glob(f"{MAIN}*"):
+            path.unlink()
+        sidecar.start()
+        assert "the journal is not the one of before" in sidecar.status()["debts"][books.name]
+        assert sidecar.task("verify")["found"] == 0
+        assert sidecar.status()["debts"] == {}
 
 
 def said(call: Callable[..., Any], *given: object) -> Any:

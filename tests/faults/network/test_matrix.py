@@ -42,10 +42,8 @@ MOODS: Final = {
 ALL: Final = [(place, name) for place in Place for name in MOODS]
 TELLING: Final = [
     (Place.CLIENT, "reset on the way down"),
-    (Place.CLIENT, "black hole"),
     (Place.SOURCE, "reset on the way up"),
     (Place.SOURCE, "half-open down"),
-    (Place.TARGET, "reset on the way down"),
     (Place.TARGET, "black hole"),
 ]
 CELLS: Final = ALL if os.environ.get("VECFERRY_NIGHTLY") else TELLING

@@ -7,18 +7,19 @@ from __future__ import annotations
 
 import random
 
+import proxy.app
 from proxy.cli import main
 from proxy.clock import SystemClock
 
 HOURS = 12
 _chance = random.Random(0)
-_now = SystemClock.now
 
 
-def _wandered(clock: SystemClock) -> float:
-    return _now(clock) + _chance.uniform(-HOURS, HOURS) * 3600
+class WanderingClock(SystemClock):
+    def now(self) -> float:
+        return super().now() + _chance.uniform(-HOURS, HOURS) * 3600
 
 
 if __name__ == "__main__":
-    SystemClock.now = _wandered  # type: ignore[method-assign]
+    proxy.app.SystemClock = WanderingClock  # type: ignore[misc]
     main()

@@ -1,9 +1,10 @@
-"""What the operator of the first sidecar does: runs tasks, changes the primary, and tries again what a death or a gate stopped."""
+"""What the operator of the first sidecar does: tasks, changes of primary; what a death or a gate stopped he tries again."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from typing import Any
 
 from faults.simulation.clients import NAME
@@ -65,10 +66,8 @@ async def _task(world: World, name: str) -> None:
 
 
 async def _run(process: Process, name: str) -> TaskState:
-    try:
+    with suppress(AlreadyExists):  # resumed after a death
         await process.operator.start_task(name, ())
-    except AlreadyExists:
-        pass  # resumed after a death
     return (await process.parts.tasks.wait(name)).state
 
 

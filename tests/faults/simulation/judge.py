@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Iterator
-from dataclasses import dataclass
-from typing import Any
-
 import asyncio
+from collections.abc import Iterator
+from dataclasses import dataclass
 
 from faults.simulation.acts import GaveUp, carry_out, verified
 from faults.simulation.clients import NAME, Attempt
 from faults.simulation.story import Story
-from faults.simulation.virtual_time import VirtualClock
+from faults.simulation.virtual_time import Stuck, run
 from faults.simulation.world import World, shown
 
 from proxy.model.point import Key
@@ -31,19 +29,23 @@ class Verdict:
         return not self.findings
 
 
-def trial(seed: int, story: Story, trace: list[str] | None = None) -> Callable[[VirtualClock], Coroutine[Any, Any, Verdict]]:
-    async def run(clock: VirtualClock) -> Verdict:
-        world = World(clock, seed, story, trace)
-        await world.build()
-        clients = (world.client(number) for number in range(story.clients))
-        troubles = (world.trouble(process) for process in world.processes)
-        await asyncio.gather(*clients, *troubles, carry_out(world))
-        await world.quiet()
-        verdict = await _judged(world)
-        await world.end()
-        return verdict
+def trial(seed: int, story: Story, trace: list[str] | None = None) -> Verdict:
+    """The same for the same seed and story, in every process. `trace`: gets a line for each step."""
+    try:
+        return run(lambda clock: _lived(World(clock, seed, story, trace)))
+    except (Stuck, TimeoutError) as error:
+        return Verdict((f"it never comes to rest: {error!r}",), owed=False, changes=0, deaths=0)
 
-    return run
+
+async def _lived(world: World) -> Verdict:
+    await world.build()
+    clients = (world.client(number) for number in range(world.story.clients))
+    troubles = (world.trouble(process) for process in world.processes)
+    await asyncio.gather(*clients, *troubles, carry_out(world))
+    await world.quiet()
+    verdict = await _judged(world)
+    await world.end()
+    return verdict
 
 
 async def _judged(world: World) -> Verdict:

@@ -23,7 +23,7 @@ from proxy.model.point import Key, Point
 from proxy.model.schema import Product, Schema
 from proxy.ports import Catalog, Fit, Reply, Request, ServerInfo
 
-LANDS_WITHIN = 45.0
+LANDS_WITHIN = 28.0
 BACKEND_TIMEOUT = 8.0
 CLIENT_TIMEOUT = 15.0
 REFUSED_SHARE = 0.05
@@ -61,7 +61,7 @@ class Network:
         return min(self.chance.expovariate(1.0) + slow, LANDS_WITHIN)
 
     async def call(
-        self, to: Database, what: str, work: Callable[[], Coroutine[Any, Any, Any]], timeout: float, lost: type[Unavailable]
+        self, to: Database, what: str, work: Callable[[], Coroutine[Any, Any, Any]], patience: float, lost: type[Unavailable]
     ) -> Any:
         """It lands after a while, and is answered after another; `lost` where the time-out comes first."""
         loop = asyncio.get_running_loop()
@@ -70,7 +70,7 @@ class Network:
             raise Unavailable(f"the {to.place} is down")
         answered: asyncio.Future[Any] = loop.create_future()
         loop.call_later(self.delay(), self._land, to, what, work, answered)
-        timer = loop.call_later(timeout, _fail, answered, lost)
+        timer = loop.call_later(patience, _fail, answered, lost)
         try:
             return await answered
         finally:
@@ -163,7 +163,7 @@ class Link:
         return self.database.fit(schema)
 
     async def apply(self, change: SchemaWrite) -> None:
-        await self._call(repr(change), lambda: self.database.apply(change), Uncertain)
+        await self._call(type(change).__name__, lambda: self.database.apply(change), Uncertain)
 
     async def quiesce(self, collection: str) -> None:
         return

@@ -131,13 +131,13 @@ class Process:
         return decision if isinstance(decision, Reply) else await relayed(decision, request)
 
 
-
 def _stored(store: VirtualStore, clock: VirtualClock, config: Config) -> Stored:
     return Stored(
-        StoredCatalog(store),
-        Debts(store, clock),
-        Migration(store, clock, Phase.MIRROR),
-        Ledger(store, clock),
-        Checkpoints(store),
-        Samples(store, config.shadow.keep),
+        store=store,
+        catalog=StoredCatalog(store),
+        debts=Debts(store, clock),
+        migration=Migration(store, clock, Phase.MIRROR),
+        ledger=Ledger(store, clock),
+        checkpoints=Checkpoints(store),
+        samples=Samples(store, config.shadow.keep),
     )

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from proxy.config import Config, parse
 
-LINGER = 60.0
+LINGER = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,8 +24,9 @@ class Mix:
 @dataclass(frozen=True, slots=True)
 class Story:
     """`wishes`: what the operator of the first sidecar does, one after the other. `hot`: keys that clients write, from 0.
-    `begin`: he begins within so many seconds. `pace`: mean seconds between two writes of a client. `slow`: share of the messages that are. `crashes`: the number for each sidecar is drawn from these. `outage`: how
-    likely the target is away for a while. `assassin`: how likely a death in the middle of each change of primary is.
+    `begin`: he begins within so many seconds. `pace`: mean seconds between two writes of a client. `slow`: share of the
+    messages that are. `crashes`: the number for each sidecar is drawn from these. `outage`: how likely the target is away for
+    a while. `assassin`: how likely a death in the middle of each change of primary is.
     """
 
     name: str
@@ -77,6 +78,8 @@ CHANGES = Story(
 )
 """The primary changes three times under load, and the process dies in between."""
 SLOW_DISK = Story("slow disk", commits_a_second=0.3)
+DEATHS = Story("deaths", writes=6, hot=8, slow=0.3, begin=3.0, crashes=(2, 3, 4), outage=0.0, mix=Mix(50, 0, 0, 50, 0, 0))
+"""Much is on its way at each of many deaths, and lands late."""
 TWO = Story("two", sidecars=2, clients=4, hot=3, crashes=(0, 0, 0, 1))
 THREE = Story("three", sidecars=3, clients=6, writes=8, hot=4, crashes=(0, 0, 0, 1))
 """Several sidecars between all clients and the same keys."""
@@ -94,4 +97,4 @@ FILTERS = Story(
 )
 """Writes by filter through one sidecar beside writes by another."""
 
-STORIES = {story.name: story for story in (ONE, VERIFIED, CHANGES, SLOW_DISK, TWO, THREE, RACE, PAGES, FILTERS)}
+STORIES = {story.name: story for story in (ONE, VERIFIED, CHANGES, SLOW_DISK, DEATHS, TWO, THREE, RACE, PAGES, FILTERS)}

@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 from proxy.mirror import tables
 from proxy.mirror.tables import Change
 from proxy.mirror.writer import Progress
+from proxy.store.seal import PLAIN
 from proxy.store.store import Store
 
 T = TypeVar("T")
@@ -106,6 +107,7 @@ class VirtualStore(Store):
     """The state database: one transaction after the other, each answered a while after its commit. `committed` is told then."""
 
     def __init__(self, disk: Disk, committed: Callable[[sqlite3.Connection], None]) -> None:
+        self.seal, self.proven = PLAIN, True
         self._db = disk.state
         self._disk = disk
         self._committed = committed

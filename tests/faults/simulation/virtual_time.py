@@ -13,6 +13,10 @@ from proxy.model.point import Key
 T = TypeVar("T")
 
 
+class Stuck(Exception):
+    """Everybody waits, and nothing will ever happen."""
+
+
 class _Selector(selectors.SelectSelector):
     """Waiting makes the time pass."""
 
@@ -22,7 +26,7 @@ class _Selector(selectors.SelectSelector):
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
         if timeout is None:
-            raise RuntimeError("everybody waits, and nothing will ever happen")
+            raise Stuck
         self.passed += max(timeout, 0.0)
         return []
 

@@ -10,6 +10,7 @@ import asyncio
 import random
 from collections.abc import Mapping, Sequence
 from sqlite3 import Connection, OperationalError
+
 import numpy as np
 from fakes.plain_frontend import point, schema_of
 from fakes.plain_parts import PlainCatalog
@@ -193,4 +194,3 @@ def _busy(process: Process) -> bool:
 
 def shown(keys: Sequence[Key]) -> str:
     return f"keys {sorted(key.id for key in keys)}"  # type: ignore[type-var]
-
