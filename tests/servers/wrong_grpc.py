@@ -16,7 +16,7 @@ CALL: Final = 60.0
 """Seconds: nobody who calls here waits longer."""
 
 
-class WrongGrpc(grpc.GenericRpcHandler):
+class WrongGrpc(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpc has no types
     """`with WrongGrpc(url) as server: ...`; `server.url` stands for the other one. Unary calls only; bodies are not read."""
 
     def __init__(self, behind: str) -> None:

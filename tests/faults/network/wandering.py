@@ -21,5 +21,5 @@ class WanderingClock(SystemClock):
 
 
 if __name__ == "__main__":
-    proxy.app.SystemClock = WanderingClock  # type: ignore[misc]
+    proxy.app.SystemClock = WanderingClock  # type: ignore[attr-defined]
     main()
