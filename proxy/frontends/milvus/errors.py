@@ -11,7 +11,7 @@ from proxy.errors import Broken, ProxyError, Reason, Refused, Throttled, Uncerta
 from proxy.frontends import grpc
 from proxy.frontends.milvus.calls import CodedNotFound, CodedRefusal, answered
 from proxy.frontends.milvus.routes import CALLS, method_of
-from proxy.milvus.status import CODES, error_of, failed
+from proxy.milvus.status import CODES, UNEXPECTED, code_of, error_of, failed
 from proxy.ports import Outcome, Reply, Request
 
 _RATE_LIMITED: Final = 8
@@ -78,9 +78,11 @@ def outcome(request: Request, reply: Reply) -> Outcome:
         message = answered(request, reply)
     except Refused:
         return Outcome.UNKNOWN
-    if getattr(message, "err_index", ()):
+    status = message if isinstance(message, common_pb2.Status) else message.status
+    # Milvus lists all rows of an insert that it refused, for what a client did wrong too: then the code says so.
+    if getattr(message, "err_index", ()) and code_of(status) in (0, UNEXPECTED):
         return Outcome.UNKNOWN
-    return outcome_of(error_of(message if isinstance(message, common_pb2.Status) else message.status))
+    return outcome_of(error_of(status))
 
 
 def outcome_of(error: ProxyError | None) -> Outcome:

@@ -21,6 +21,11 @@ def mutation(**status: Any) -> Reply:
     return reply(milvus_pb2.MutationResult(status=common_pb2.Status(**status)))
 
 
+def refused_rows(**status: Any) -> Reply:
+    """As Milvus 2.3.5 says it of inserts and upserts: every row is listed."""
+    return reply(milvus_pb2.MutationResult(status=common_pb2.Status(**status), err_index=range(100)))
+
+
 @pytest.mark.parametrize(
     ("answer", "outcome"),
     [
@@ -31,7 +36,14 @@ def mutation(**status: Any) -> Reply:
         (mutation(code=8, reason="rate limit exceeded"), Outcome.REFUSED),
         (mutation(code=65535, reason="rpc error: context deadline exceeded"), Outcome.UNKNOWN),
         (mutation(code=10001), Outcome.UNKNOWN),
-        (reply(milvus_pb2.MutationResult(err_index=[3])), Outcome.UNKNOWN),
+        (refused_rows(code=200, reason="partition not found[partition=p]"), Outcome.REFUSED),
+        (
+            refused_rows(code=1100, reason="the num_rows (100) of field (id) is not equal to passed num_rows (99)"),
+            Outcome.REFUSED,
+        ),
+        (refused_rows(code=65535, reason="unexpected"), Outcome.UNKNOWN),
+        (refused_rows(code=10001), Outcome.UNKNOWN),
+        (refused_rows(), Outcome.UNKNOWN),
         (failed(Code.UNAVAILABLE, ""), Outcome.UNKNOWN),
         (failed(Code.DEADLINE_EXCEEDED, ""), Outcome.UNKNOWN),
         (failed(Code.CANCELLED, ""), Outcome.UNKNOWN),
