@@ -85,7 +85,7 @@ async def write(backend: Backend, operation: DataWrite, listed: Collection[Key])
                 await backend.remove(tuple(listed))
             return Done(count=len(listed))
         case Opaque(why=why):
-            raise Refused(why, Reason.UNSUPPORTED)
+            raise Refused(f"only a server of the client's own product can carry this out: {why}", Reason.UNSUPPORTED)
 
 
 async def _put(backend: Backend, points: tuple[Point, ...]) -> Done:

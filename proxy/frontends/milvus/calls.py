@@ -19,6 +19,7 @@ from proxy.ports import Catalog, Reply, Request
 
 MAX_BODY: Final = 64 * 2**20 + grpc.PREFIX
 """Milvus's `proxy.grpc.serverMaxRecvSize`, and gRPC's prefix."""
+SERVER_IDS: Final = "the server makes the ids, and only its reply tells them"
 _NAME_FIELDS: Final = ("collection_name", "oldName")
 _SINCE_2_4: Final[tuple[int, ...]] = (2, 4)
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from proxy.errors import Refused
-from proxy.frontends.milvus.calls import Incoming, every_partition, found, partition, prefix_only
+from proxy.frontends.milvus.calls import SERVER_IDS, Incoming, every_partition, found, partition, prefix_only
 from proxy.frontends.milvus.filter import filter_of
 from proxy.frontends.milvus.operand import Scope
 from proxy.frontends.milvus.routes import Message
@@ -35,7 +35,7 @@ def decode_write(call: Incoming, catalog: Catalog, reply: Message | None) -> Dat
 def _insert(message: Message, schema: Schema, reply: Message | None) -> Put | Opaque:
     made = ids_of(reply.IDs) if reply is not None else ()
     if schema.auto_id and not made and not _holds_key(message, schema):
-        return Opaque(schema.collection, "the ids are made by the server, and its reply is not known")
+        return Opaque(schema.collection, SERVER_IDS)
     points = _points(message, schema, made or None)
     return Put(schema.collection, _complete(points, message, schema), insert=True, complete=not _made_vectors(schema))
 

@@ -11,7 +11,7 @@ from typing import Any, Final
 import orjson
 
 from proxy.errors import ProxyError, Reason, Refused, Throttled, Uncertain
-from proxy.frontends.milvus.calls import every_partition, prefix_only
+from proxy.frontends.milvus.calls import SERVER_IDS, every_partition, prefix_only
 from proxy.frontends.milvus.filter import filter_of
 from proxy.frontends.milvus.operand import Scope
 from proxy.frontends.milvus.routes import REST
@@ -57,7 +57,7 @@ def decode(request: Request, catalog: Catalog, reply: Reply | None) -> DataWrite
         return _delete(body, schema, catalog)
     ids = _made_ids(reply, schema) or _given_ids(body, schema)
     if ids is None:
-        return Opaque(schema.collection, "the ids are made by the server, and its reply is not known")
+        return Opaque(schema.collection, SERVER_IDS)
     points = tuple(Point(Key(schema.collection, None, id), {}) for id in ids)
     return Put(schema.collection, points, insert=request.path.endswith(b"/insert"), complete=False)
 
