@@ -64,11 +64,6 @@ class Applier:
         return self._error or self._changes.error
 
     @property
-    def lingering(self) -> int:
-        """Writes whose outcome nobody knows, and which may still land on the primary."""
-        return len(self._lingering)
-
-    @property
     def paused(self) -> bool:
         return self._paused
 

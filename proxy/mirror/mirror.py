@@ -242,7 +242,7 @@ class Mirror:
     @property
     def lingering(self) -> int:
         """Writes whose outcome nobody knows, and which may still land on the primary."""
-        return self._applier.lingering
+        return sum(entry.outcome is Outcome.UNKNOWN for entry in self._window.open.values())
 
     async def known_until(self, position: int) -> None:
         """Every write numbered up to `position` has ended (a write whose outcome is unknown has: its keys are dirty)."""
@@ -307,7 +307,7 @@ class Mirror:
             oldest_seconds=self._oldest_seconds(),
             dirty_keys=self._dirty.count(),
             dirty_seconds=self._dirty.oldest_seconds(),
-            lingering=self._applier.lingering + self._dirty.lingering(),
+            lingering=self.lingering + self._dirty.lingering(),
             parked=len(self._dirty.parked()),
             promise=_PROMISES[config.fsync].format(interval=config.fsync_interval),
             last_error=next((str(error) for error in errors if error is not None), ""),

@@ -72,9 +72,10 @@ class Verify:
 
     async def _until_landed(self, progress: Progress) -> None:
         """A write whose outcome nobody knows may leave a debt when it can land no more: a pass before that would be in vain."""
-        if self._subject.mirror.lingering:
+        mirror = self._subject.mirror
+        if mirror.lingering:
             progress.stalled("writes whose outcome is unknown may still land: waiting until they cannot (mirror.linger)")
-        await self._subject.mirror.landed_until(self._subject.mirror.position)
+            await mirror.landed_until(mirror.position)
 
     async def _call_by_name(self, run: _Run) -> list[str]:
         """A write under a name that we do not know made a debt of that name: the primary says whose it is. What nothing is

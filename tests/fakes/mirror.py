@@ -167,6 +167,7 @@ class FakeMirror:
     settling: set[Key] = field(default_factory=set)
     later: set[Key] = field(default_factory=set)
     marks: list[tuple[Key, str, float]] = field(default_factory=list)
+    lingering: int = 0
 
     async def write(self, key: Key, point: Point | None) -> None:
         """A client's: the primary first, the secondary by settling."""
@@ -176,10 +177,6 @@ class FakeMirror:
         await (self.primary.remove([key]) if point is None else self.primary.put([point]))
         self._soil(key)
         written.ended = self.position
-
-    @property
-    def lingering(self) -> int:
-        return 0
 
     async def known_until(self, position: int) -> None:
         await _until(lambda: all(written.ended is not None for written in self.log if written.seq <= position))

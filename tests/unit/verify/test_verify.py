@@ -147,9 +147,10 @@ async def test_writes_that_went_around_the_proxy_are_found(rig):
 
 async def test_a_pass_begins_when_no_write_of_unknown_outcome_can_leave_a_debt_any_more(rig):
     async def landed_until(position: int) -> None:
+        assert "mirror.linger" in rig.watcher.troubles[-1]
         await rig.debts.mark("c", "one that landed late")
 
-    rig.mirror.landed_until = landed_until
+    rig.mirror.lingering, rig.mirror.landed_until = 1, landed_until
     assert await rig.verify() == {}
     assert rig.debts.all() == {}
 
