@@ -96,6 +96,7 @@ class Planner:
         added = frozenset() if entry.horizon is None else self._added(write.collection, rivals)
         if listed is None or added is None:
             plan.owed[write.collection] = "the keys that a delete by filter touched cannot be told"
+            plan.mark(listed or (), "a delete by filter")  # those at least
             return
         keys = added.union(listed)
         if len(keys) > self._expand_limit:

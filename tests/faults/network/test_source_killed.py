@@ -9,6 +9,7 @@ import pytest
 
 from tests.faults.network.ways import Ways
 from tests.migration.load import Load
+from tests.servers.sidecar import Sidecar
 
 if TYPE_CHECKING:
     from servers.milvus import MilvusServer
@@ -20,13 +21,25 @@ ROWS: Final = 300
 def test_a_source_that_is_killed_under_load_and_started_again_has_all_that_was_acknowledged(
     milvus: MilvusServer, tmp_path: Path
 ) -> None:
-    # What Milvus had in its log when it died, it executes some time after it is back: until then a linger must last.
-    with Ways(milvus.url, tmp_path, mirror={"linger": "30s"}) as world, world.shelf(ROWS, mirrored=True) as books:
+    with Ways(milvus.url, tmp_path, mirror={"linger": "2s"}) as world, world.shelf(ROWS, mirrored=True) as books:
         with Load(world.url, books, ROWS) as load:
             load.work_for(2)
             milvus.kill()
             milvus.start()
             load.recover()
             load.work_for(1)
-        world.sidecar.drained(patience=150)
+        world.sidecar.drained()
+        found = world.sides(books.name)
+        if found.missing or found.extra or found.unequal:
+            _pay(world.sidecar, books.name)
         load.check(world.sides(books.name))
+
+
+def _pay(sidecar: Sidecar, collection: str) -> None:
+    """A delete by filter that Milvus keeps waiting until the collection is loaded again, and then accepts, touches keys that
+    could not be listed before it: the sides may differ, and it must have been said."""
+    assert sidecar.status()["debts"][collection] == "the keys that a delete by filter touched cannot be told"
+    sidecar.task("verify")
+    sidecar.task("repair")
+    assert sidecar.task("verify")["found"] == 0
+    assert sidecar.status()["debts"] == {}

@@ -140,6 +140,14 @@ async def test_the_mirror_stops_only_when_no_task_needs_it(desk) -> None:
         assert "c" in (await it.get("/v1/status"))["debts"]
 
 
+async def test_a_debt_under_a_name_that_nobody_knows_closes_its_gate(desk) -> None:
+    async with desk("shadow") as it:
+        await it.sidecar.parts.debts.mark("stray", "a write that nobody can follow")
+        gates = {gate["name"]: gate for gate in (await it.get("/v1/status"))["gates"]}
+        assert not gates["verified:stray"]["ok"]
+        assert "nobody can follow" in gates["verified:stray"]["why"]
+
+
 async def test_check_asks_both_sides(desk) -> None:
     async with desk() as it:
         assert (await it.get("/v1/check"))["ok"]

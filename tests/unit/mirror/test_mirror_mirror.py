@@ -123,6 +123,21 @@ async def test_a_delete_by_filter_without_a_list_is_a_debt(stage: Stage) -> None
     assert "cannot be told" in stage.debts.owed["c"]
 
 
+async def test_a_delete_by_filter_beside_a_write_of_unknown_keys_is_a_debt_and_settles_what_was_listed(stage: Stage) -> None:
+    await stage.write(put("c", (1, 3.0)))
+    await stage.quiet()
+    other = stage.begin(put("c", (8, 8.0), path="put_auto"))
+    asked = request("remove_where", "c", group=0)
+    ticket = stage.begin(asked, Listing((key(1),), stage.mirror.position))
+    await stage.source.remove([key(1)])
+    stage.mirror.end(other, Outcome.UNKNOWN, None)
+    stage.mirror.end(ticket, Outcome.ACCEPTED, None)
+    async with asyncio.timeout(20):
+        await stage.mirror._applier.moved.until(lambda: "cannot be told" in stage.debts.owed.get("c", ""))
+        await stage.mirror.settled([key(1)])
+    assert stage.target.values() == {}
+
+
 async def test_a_delete_by_filter_of_too_many_is_a_debt(stage: Stage) -> None:
     await stage.stop()
     stage.config = stage.config.model_copy(update={"filter_expand_limit": 2})
@@ -303,6 +318,22 @@ async def test_a_change_that_the_secondary_refuses_is_a_debt(stage: Stage) -> No
     assert "refuses CreateCollection" in stage.debts.owed["c"]
 
 
+async def test_a_change_of_another_collection_that_is_finished_troubles_no_write_beside_it(stage: Stage) -> None:
+    await stage.write(put("c", (1, 3.0), (2, 4.0)))
+    filtered = stage.begin(request("remove_where", "c", group=0), Listing((key(1),), stage.mirror.position))
+    slow = stage.begin(put("c", (3, 3.0)))
+    await schema_change(stage, request("create", "d"))
+    async with asyncio.timeout(20):
+        await stage.mirror._applier.moved.until(lambda: "d" in stage.target._points)
+    await stage.source.remove([key(1)])
+    await stage.execute(put("c", (3, 3.0)))
+    for ticket in (filtered, slow):
+        stage.mirror.end(ticket, Outcome.ACCEPTED, None)
+    await stage.quiet()
+    assert stage.debts.owed == {}
+    assert stage.target.values() == {2: 4.0, 3: 3.0}
+
+
 # ---- restart ----
 
 
@@ -452,10 +483,12 @@ async def test_landed_until_waits_for_the_linger_of_a_write_whose_outcome_nobody
     stage.config = MirrorConfig(linger=0.5, retry_max=0.05)
     mirror = await stage.restart()
     mirror.end(stage.begin(put("c", (1, 1.0))), Outcome.UNKNOWN, None)
+    assert mirror.lingering == mirror.status().lingering == 1
     waiting = asyncio.ensure_future(mirror.landed_until(mirror.position))
     await mirror.settled([key(1)])
     assert not waiting.done()
     await asyncio.wait_for(waiting, 5)
+    assert mirror.lingering == 0
     assert mirror.touched("c", mirror.position).keys == set()
 
 
