@@ -27,6 +27,7 @@ from proxy.control.operator import Operator, Standing
 from proxy.control.parts import Parts
 from proxy.control.reload import Reload, exclude
 from proxy.control.stages import Stages
+from proxy.credentials import of_target
 from proxy.door import Door
 from proxy.errors import ConfigError, ProxyError, Refused, Unavailable
 from proxy.frontends.milvus.frontend import MilvusFrontend
@@ -37,7 +38,7 @@ from proxy.mirror.mirror import Mirror
 from proxy.model.place import Place
 from proxy.model.schema import Product
 from proxy.net.listener import Listener
-from proxy.net.upstream import Upstream
+from proxy.net.upstream import KEPT, Upstream
 from proxy.ports import Backend, Catalog, Clock, Frontend, Roles
 from proxy.routing.change import Change
 from proxy.routing.phase import PHASES
@@ -164,9 +165,10 @@ def _side(place: Place, side: SideConfig, catalog: Catalog, config: Config, stac
             url = getattr(side, key)
             if url is None:
                 raise ConfigError(key, f"is needed for listen.{role}")
-            upstreams[role] = upstream = Upstream(f"{place} {role}", url, side.tls, config.relay)
+            shown = KEPT if place is Place.SOURCE else of_target(side)
+            upstreams[role] = upstream = Upstream(f"{place} {role}", url, side.tls, config.relay, credentials=shown)
             stack.push_async_callback(upstream.close)
-    return Side(place, side.product, backend, upstreams)
+    return Side(place, side.product, backend, upstreams, side.timeout)
 
 
 @contextmanager

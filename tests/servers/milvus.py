@@ -64,6 +64,7 @@ class MilvusServer:
         *ports, self._etcd_peer, self._metrics = _free_ports(len(_PARTS) + 2)
         self._ports = dict(zip(_PARTS, ports, strict=True))
         self._binaries = _unpacked()
+        self._authorization = authorization
         self._configure(authorization)
         atexit.register(self.kill)
 
@@ -74,6 +75,11 @@ class MilvusServer:
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def settings(self) -> dict[str, str]:
+        """As a side of a sidecar."""
+        return {"product": "milvus", "url": self.url} | ({"token": ROOT_TOKEN} if self._authorization else {})
 
     @property
     def pid(self) -> int:

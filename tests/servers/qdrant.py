@@ -42,6 +42,12 @@ class QdrantServer:
     def grpc_url(self) -> str:
         return f"http://{self.host}:{self.grpc_port}"
 
+    @property
+    def settings(self) -> dict[str, str]:
+        """As a side of a sidecar."""
+        key = {} if self.api_key is None else {"api_key": self.api_key}
+        return {"product": "qdrant", "url": self.url, "grpc_url": self.grpc_url} | key
+
     def client(self, *, prefer_grpc: bool, api_key: str | None = None) -> QdrantClient:
         """The official client; the caller closes it."""
         key = self.api_key if api_key is None else api_key

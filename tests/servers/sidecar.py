@@ -12,14 +12,13 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Final, Self
+from typing import Any, Final, Protocol, Self
 
 import httpx
 import psutil
 
 from demo.servers import free_port
 from tests.servers.process import die_with_parent
-from tests.servers.qdrant import QdrantServer
 
 START_SECONDS: Final = 40.0
 STOP_SECONDS: Final = 20.0
@@ -35,17 +34,25 @@ class Closed(Exception):
         self.gates = gates
 
 
+class Server(Protocol):
+    """A database in a process of its own."""
+
+    @property
+    def settings(self) -> dict[str, str]:
+        """As a side of a sidecar."""
+
+
 class Sidecar:
     """`settings` are merged over the ordinary ones, group by group."""
 
-    def __init__(self, folder: Path, source: str, target: QdrantServer, **settings: Any) -> None:
+    def __init__(self, folder: Path, source: str, target: Server, **settings: Any) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
         self.port, admin = free_port(), free_port()
         self._file, self._log = folder / "vecferry.yaml", folder / "vecferry.log"
         self.settings: dict[str, Any] = {
             "source": {"product": "milvus", "url": source},
-            "target": {"product": "qdrant", "url": target.url, "grpc_url": target.grpc_url},
+            "target": target.settings,
             "listen": {"grpc": f"127.0.0.1:{self.port}"},
             "admin": {"address": f"127.0.0.1:{admin}"},
             "state": str(folder / "state"),
