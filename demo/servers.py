@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from tests.servers.milvus import MilvusServer
-from tests.servers.process import die_with_parent
+from tests.servers.process import dying_with_parent
 from tests.servers.qdrant import QdrantServer
 
 START_SECONDS = 30
@@ -73,7 +73,7 @@ def child(stack: ExitStack, command: list[str], log: Path, **given: Any) -> subp
     """A process that ends with us, whatever happens to us."""
     with log.open("ab") as output:
         given = {"stdout": output, "stderr": output, "text": True, "stdin": subprocess.DEVNULL} | given
-        process: subprocess.Popen[str] = subprocess.Popen(command, preexec_fn=die_with_parent, **given)
+        process: subprocess.Popen[str] = subprocess.Popen(dying_with_parent(command), **given)
     stack.callback(end, process)
     return process
 

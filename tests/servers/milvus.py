@@ -20,7 +20,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
-from tests.servers.process import die_with_parent
+from tests.servers.process import dying_with_parent
 
 CACHE: Final = Path(__file__).parents[2] / ".cache" / "milvus-2.3.5"
 START_SECONDS: Final = 120
@@ -91,14 +91,13 @@ class MilvusServer:
         log = (self.directory / "milvus.log").open("ab")
         with log:
             self._process = subprocess.Popen(
-                [self._binaries / "milvus", "run", "standalone"],
+                dying_with_parent([self._binaries / "milvus", "run", "standalone"]),
                 cwd=self.directory,
                 env=os.environ | self._environment(),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
-                preexec_fn=die_with_parent,
             )
         self._wait_healthy()
         return self

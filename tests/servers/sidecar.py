@@ -18,7 +18,7 @@ import httpx
 import psutil
 
 from demo.servers import free_port
-from tests.servers.process import die_with_parent
+from tests.servers.process import dying_with_parent
 
 START_SECONDS: Final = 40.0
 STOP_SECONDS: Final = 20.0
@@ -88,12 +88,13 @@ class Sidecar:
         """Bytes of memory."""
         return int(psutil.Process(self.pid).memory_info().rss)
 
-    def start(self, *options: str, before: Callable[[], None] = die_with_parent) -> Self:
-        """Returns when it is ready. `before` runs in the child, before the program. Raises RuntimeError with its log."""
+    def start(self, *options: str, umask: int = -1) -> Self:
+        """Returns when it is ready. Raises RuntimeError with its log."""
         self._file.write_text(json.dumps(self.settings, indent=1))
         command = [*self.program, "run", "--config", str(self._file), *options]
         with self._log.open("ab") as log:
-            self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, preexec_fn=before)
+            pipes: dict[str, Any] = {"stdin": subprocess.DEVNULL, "stdout": log, "stderr": log}
+            self._process = subprocess.Popen(dying_with_parent(command), umask=umask, **pipes)
         wait_until(self._ready, START_SECONDS, lambda: f"the sidecar is not ready\n{self.log[-3000:]}")
         return self
 
