@@ -14,7 +14,8 @@ from qdrant_client import models
 from proxy.local.qdrant.collection import Collection
 from proxy.local.qdrant.engine import twin
 from proxy.local.qdrant.errors import WRONG_INPUT, Fault
-from proxy.local.qdrant.settings import check_vector_name, check_vector_size, dense_by_name, modifier
+from proxy.local.qdrant.settings import check_vector_name, check_vector_size, modifier
+from proxy.qdrant.settings import dense_by_name
 
 _ENGINE = edge.UpdateOperation
 

@@ -1,17 +1,22 @@
-"""A collection's settings as the server tells them back, and the merging of a PATCH into them."""
+"""A collection's settings: as requests give them, as the server tells them back, and the merging of a PATCH into them. Pure."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from pydantic import BaseModel
 from qdrant_client import models
+from qdrant_client.conversions.conversion import GrpcToRest
 
-from proxy.local.qdrant.engine import given
-from proxy.local.qdrant.errors import WRONG_INPUT, Fault
-from proxy.local.qdrant.settings import HNSW_DEFAULTS, refuse_strict_mode
+from proxy.errors import Refused
 
+HNSW_DEFAULTS: Final[Mapping[str, Any]] = {
+    "m": 16,
+    "ef_construct": 100,
+    "full_scan_threshold": 10_000,
+    "max_indexing_threads": 0,
+}
 _OPTIMIZER_DEFAULTS: Final[Mapping[str, Any]] = {
     "deleted_threshold": 0.2,
     "vacuum_min_vector_number": 1000,
@@ -57,8 +62,7 @@ def collection_config(settings: models.CreateCollection) -> models.CollectionCon
 
 
 def patched(settings: models.CreateCollection, patch: models.UpdateCollection) -> models.CreateCollection:
-    """The settings after a PATCH: given fields replace, the rest stays. Raises Fault for a vector that does not exist."""
-    refuse_strict_mode(patch.strict_mode_config)
+    """The settings after a PATCH: given fields replace, the rest stays. Raises Refused for a vector that does not exist."""
     fields = {
         "hnsw_config": _merged(models.HnswConfigDiff, settings.hnsw_config, patch.hnsw_config),
         "optimizers_config": _merged(models.OptimizersConfigDiff, settings.optimizers_config, patch.optimizers_config),
@@ -118,4 +122,57 @@ def _sparse(before: Mapping[str, models.SparseVectorParams] | None, patch: Mappi
 def _check_known(before: Mapping[str, Any], patch: Mapping[str, Any]) -> None:
     for name in patch:
         if name not in before:
-            raise Fault(WRONG_INPUT, f"Not existing vector name error: {name}")
+            raise Refused(f"Not existing vector name error: {name}")
+
+
+def given(model: BaseModel) -> dict[str, Any]:
+    """The fields of a model that have a value, unconverted."""
+    return {name: value for name in type(model).model_fields if (value := getattr(model, name)) is not None}
+
+
+def dense_by_name(settings: models.CreateCollection) -> dict[str, models.VectorParams]:
+    """The unnamed vector has the name ""."""
+    match settings.vectors:
+        case None:
+            return {}
+        case models.VectorParams() as single:
+            return {"": single}
+        case named:
+            return dict(named)
+
+
+# ---- from gRPC ----
+
+# Fields of CreateCollection that are set or not, their names in the REST model, and their conversions.
+_FROM_GRPC: Final[Mapping[str, tuple[str, Callable[[Any], Any]]]] = {
+    "vectors_config": ("vectors", GrpcToRest.convert_vectors_config),
+    "sparse_vectors_config": ("sparse_vectors", GrpcToRest.convert_sparse_vector_config),
+    "hnsw_config": ("hnsw_config", GrpcToRest.convert_hnsw_config_diff),
+    "wal_config": ("wal_config", GrpcToRest.convert_wal_config_diff),
+    "optimizers_config": ("optimizers_config", GrpcToRest.convert_optimizers_config_diff),
+    "quantization_config": ("quantization_config", GrpcToRest.convert_quantization_config),
+    "strict_mode_config": ("strict_mode_config", GrpcToRest.convert_strict_mode_config),
+    "sharding_method": ("sharding_method", GrpcToRest.convert_sharding_method),
+    "payload": ("payload", GrpcToRest.convert_payload_storage_params),
+    "id_tracker": ("id_tracker", GrpcToRest.convert_id_tracker_params),
+    "shard_number": ("shard_number", int),
+    "replication_factor": ("replication_factor", int),
+    "write_consistency_factor": ("write_consistency_factor", int),
+    "on_disk_payload": ("on_disk_payload", bool),
+}
+
+
+def create_request(message: Any) -> models.CreateCollection:
+    """Of a gRPC CreateCollection."""
+    given = {name: convert(getattr(message, field)) for field, (name, convert) in _FROM_GRPC.items() if message.HasField(field)}
+    metadata = GrpcToRest.convert_payload(message.metadata) or None
+    return models.CreateCollection(**given, metadata=metadata)
+
+
+def optional(message: Any, name: str, convert: Callable[[Any], Any] = lambda value: value) -> Any:
+    """A field as the REST models have it: None where it is not set."""
+    return convert(getattr(message, name)) if message.HasField(name) else None
+
+
+def datatype(found: Any) -> models.VectorStorageDatatype:
+    return models.VectorStorageDatatype(GrpcToRest.convert_datatype(found).value)
