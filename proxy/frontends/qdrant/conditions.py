@@ -49,8 +49,10 @@ _RING: Final = 4
 
 
 def field_test(found: models.FieldCondition) -> Filter:
-    """Several tests in one condition are alternatives, and those of presence go before all others, as in Qdrant."""
+    """Of several tests in one condition, Qdrant looks at the first of these; others are alternatives."""
     place = where(found.key)
+    if found.values_count is not None:
+        return _values_count(place, found.values_count)
     if found.is_empty is not None:
         return _some_empty(place) if found.is_empty else place.some(lambda path: Not(IsEmpty(path)))
     if found.is_null is not None:
@@ -88,8 +90,6 @@ def _tests(found: models.FieldCondition, place: Where) -> list[Filter]:
     for area in (found.geo_radius, found.geo_bounding_box, found.geo_polygon):
         if area is not None:
             tests.append(place.some(partial(_geo, area)))
-    if found.values_count is not None:
-        tests.append(_values_count(place, found.values_count))
     return tests
 
 
