@@ -44,6 +44,7 @@ FEATURES: Final[Mapping[Feature, Support]] = {
     Feature.FILTER_LIKE: Support.EMULATED,
     Feature.FILTER_TEXT: Support.EMULATED,
     Feature.FILTER_GEO: Support.ABSENT,
+    Feature.FILTER_HAS_VECTOR: Support.ABSENT,
     Feature.FILTER_ID: Support.NATIVE,
     Feature.FILTER_ID_RANGE: Support.NATIVE,
     Feature.FILTER_NESTED: Support.EMULATED,

@@ -31,6 +31,7 @@ NATIVE: Final = frozenset(
         Feature.FILTER_PREFIX,
         Feature.FILTER_GEO,
         Feature.FILTER_NESTED,
+        Feature.FILTER_HAS_VECTOR,
         Feature.SEARCH_BATCH,
         Feature.SEARCH_OFFSET,
         Feature.SCAN,
