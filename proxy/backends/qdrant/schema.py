@@ -115,6 +115,18 @@ def _params(vector: VectorField) -> grpc.VectorParams:
     return params
 
 
+def add_vector(collection: str, vector: VectorField) -> grpc.CreateVectorNameRequest:
+    request = grpc.CreateVectorNameRequest(collection_name=collection_name(collection), wait=True, vector_name=vector.name)
+    if vector.kind is VectorKind.SPARSE:
+        request.sparse_config.SetInParent()
+        return request
+    params = _params(vector)
+    request.dense_config.size, request.dense_config.distance = params.size, params.distance
+    if params.HasField("multivector_config"):
+        request.dense_config.multivector_config.CopyFrom(params.multivector_config)
+    return request
+
+
 # ---- what cannot be kept, what cannot be ----
 
 
