@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any, Final
-from uuid import UUID
 
 from qdrant_client import models
 
 from proxy.errors import Reason, Refused, Unsupported
 from proxy.frontends.qdrant.conditions import field_test, is_empty, is_null
+from proxy.frontends.qdrant.ids import point_id
 from proxy.frontends.qdrant.paths import array_of, where
 from proxy.frontends.qdrant.words import TARGET
 from proxy.model.feature import Feature
@@ -21,24 +21,11 @@ from proxy.model.point import PointId
 
 MAX_DEPTH: Final = 50
 """Of filters in filters; what is deeper is refused before it can exhaust a stack."""
-_MAX_NUMBER: Final = 2**64 - 1
 
 
 def filter_of(found: models.Filter | None) -> Filter:
     """None: everything. Raises Refused for what Qdrant itself refuses, and Unsupported by feature."""
     return EVERYTHING if found is None else _filter(found, nested=False, depth=0)
-
-
-def id_of(raw: int | str | UUID) -> int | UUID:
-    """Any spelling of a UUID is the same id. Raises Refused for anything but a u64 or a UUID."""
-    try:
-        if isinstance(raw, int) and 0 <= raw <= _MAX_NUMBER:
-            return raw
-        if not isinstance(raw, int):
-            return raw if isinstance(raw, UUID) else UUID(raw)
-    except ValueError:
-        pass
-    raise Refused(f"value {raw} is not a valid point ID, valid values are either an unsigned integer or a UUID")
 
 
 def _filter(found: models.Filter, *, nested: bool, depth: int) -> Filter:
@@ -86,7 +73,7 @@ def _of_point(found: Any, nested: bool) -> Filter:
         raise Unsupported(Feature.FILTER_NESTED, TARGET, f"{type(found).__name__} in a nested filter")
     match found:
         case models.HasIdCondition():
-            ids: frozenset[PointId] = frozenset(map(id_of, found.has_id))
+            ids: frozenset[PointId] = frozenset(map(point_id, found.has_id))
             return HasId(ids)
         case models.HasVectorCondition():
             return HasVector(found.has_vector)
