@@ -1,4 +1,4 @@
-"""Writes of points -> the model's. What Qdrant changes as it stores (cosine vectors, datatypes) is changed here the same way."""
+"""Writes of points -> the model's. What Qdrant changes as it stores (cosine vectors, datatypes) is changed here likewise."""
 
 from __future__ import annotations
 
