@@ -1,4 +1,4 @@
-"""Runs an operation on a backend: which of its calls, and what comes back."""
+"""Runs a write on a backend: which of its calls, and what comes back."""
 
 from __future__ import annotations
 
@@ -7,19 +7,15 @@ from dataclasses import replace
 
 from proxy.errors import Reason, Refused
 from proxy.model.operation import (
-    Count,
     DataWrite,
     Done,
     Fetch,
     Opaque,
     Patch,
     Put,
-    Read,
     Remove,
     RemoveWhere,
-    Result,
     Scan,
-    Search,
     last_wins,
 )
 from proxy.model.point import Key, Point
@@ -27,18 +23,6 @@ from proxy.ports import Backend
 
 LISTING_PAGE = 2_000
 """Ids a page while the keys of a write by filter are read."""
-
-
-async def read(backend: Backend, operation: Read) -> Result:
-    match operation:
-        case Search():
-            return await backend.search(operation)
-        case Fetch():
-            return await backend.fetch(operation)
-        case Scan():
-            return await backend.scan(operation)
-        case Count():
-            return await backend.count(operation)
 
 
 async def matching(backend: Backend, write: RemoveWhere, limit: int) -> tuple[Key, ...] | None:
