@@ -9,27 +9,27 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import replace
-from typing import Final, assert_never
+from typing import Final
 from uuid import UUID
 
 import numpy as np
 
 from proxy.errors import AlreadyExists, NotFound, Refused
 from proxy.model.distance import check_dimension, metric_of, nearest_first, values, within
+from proxy.model.edit import DropVectors, edited
 from proxy.model.evaluate import matches
 from proxy.model.evolve import Evolution, evolved, same_collection
 from proxy.model.feature import Feature, Support
 from proxy.model.filter import Filter
 from proxy.model.operation import (
+    ChangeAliases,
     Consistency,
     Count,
     CreateCollection,
-    CreateIndex,
-    CreatePartition,
     DropAlias,
     DropCollection,
-    DropIndex,
     DropPartition,
+    DropVector,
     Fetch,
     Hit,
     Hits,
@@ -155,14 +155,12 @@ class MemoryBackend:
                 self._drop(collection)
             case RenameCollection():
                 self._rename(change)
-            case CreateIndex() | DropIndex() | CreatePartition() | DropPartition():
-                self._evolve(change)
-            case SetAlias() | DropAlias():
+            case SetAlias() | DropAlias() | ChangeAliases():
                 self._alias(change)
             case SetLoaded(collection):
                 self._schema(collection)
             case _:
-                assert_never(change)
+                self._evolve(change)
 
     async def quiesce(self, collection: str) -> None:
         self._schema(collection)
@@ -199,9 +197,15 @@ class MemoryBackend:
         if isinstance(change, DropPartition):
             space = self._points[change.collection]
             self._points[change.collection] = {k: p for k, p in space.items() if k.partition != change.partition}
+        if isinstance(change, DropVector):
+            space, gone = self._points[change.collection], DropVectors((change.name,))
+            self._points[change.collection] = {key: edited(point, gone) for key, point in space.items()}
 
-    def _alias(self, change: SetAlias | DropAlias) -> None:
+    def _alias(self, change: SetAlias | DropAlias | ChangeAliases) -> None:
         match change:
+            case ChangeAliases(changes):
+                for each in changes:
+                    self._alias(each)
             case SetAlias(alias, collection):
                 self._schema(collection)
                 self._aliases[alias] = collection

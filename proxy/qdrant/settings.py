@@ -176,3 +176,52 @@ def optional(message: Any, name: str, convert: Callable[[Any], Any] = lambda val
 
 def datatype(found: Any) -> models.VectorStorageDatatype:
     return models.VectorStorageDatatype(GrpcToRest.convert_datatype(found).value)
+
+
+def settings_of(config: models.CollectionConfig) -> models.CreateCollection:
+    """The request that would make a collection of exactly this configuration."""
+    params = given(config.params)
+    own = {name: params[name] for name in _PARAMS if name in params}
+    return models.CreateCollection(
+        **own,
+        hnsw_config=models.HnswConfigDiff(**given(config.hnsw_config)),
+        optimizers_config=models.OptimizersConfigDiff(**given(config.optimizer_config)),
+        wal_config=models.WalConfigDiff(**given(config.wal_config)) if config.wal_config else None,
+        quantization_config=config.quantization_config,
+        metadata=config.metadata,
+    )
+
+
+def with_vector(settings: models.CreateCollection, name: str, config: models.VectorNameConfig) -> models.CreateCollection:
+    """Raises Refused where a vector of the name is there, or cannot be beside an unnamed one."""
+    dense, sparse = dense_by_name(settings), settings.sparse_vectors or {}
+    if isinstance(settings.vectors, models.VectorParams):
+        raise Refused("a collection with one unnamed vector cannot have named ones")
+    if name in dense or name in sparse:
+        raise Refused(f"vector '{name}' already exists")
+    if isinstance(config, models.DenseVectorNameConfig):
+        return settings.model_copy(update={"vectors": {**dense, name: dense_params(config.dense)}})
+    return settings.model_copy(update={"sparse_vectors": {**sparse, name: sparse_params(config.sparse)}})
+
+
+def without_vector(settings: models.CreateCollection, name: str) -> models.CreateCollection:
+    """Raises Refused where no vector has the name."""
+    dense, sparse = dense_by_name(settings), settings.sparse_vectors or {}
+    if isinstance(settings.vectors, models.VectorParams) or name not in (*dense, *sparse):
+        raise Refused(f"Not existing vector name error: {name}")
+    left = {kept: params for kept, params in dense.items() if kept != name}
+    left_sparse = {kept: params for kept, params in sparse.items() if kept != name}
+    return settings.model_copy(update={"vectors": left or None, "sparse_vectors": left_sparse or None})
+
+
+def dense_params(config: models.DenseVectorConfig) -> models.VectorParams:
+    datatype = models.Datatype(config.datatype.value) if config.datatype is not None else None
+    return models.VectorParams(
+        size=config.size, distance=config.distance, multivector_config=config.multivector_config, datatype=datatype
+    )
+
+
+def sparse_params(config: models.SparseVectorConfig) -> models.SparseVectorParams:
+    datatype = models.Datatype(config.datatype.value) if config.datatype is not None else None
+    index = models.SparseIndexParams(datatype=datatype) if datatype is not None else None
+    return models.SparseVectorParams(modifier=config.modifier, index=index)

@@ -11,12 +11,12 @@ import orjson
 from proxy.errors import Broken, ProxyError, Reason, Refused, Throttled
 from proxy.frontends import grpc
 from proxy.frontends.qdrant.calls import KindRefusal, answered
+from proxy.frontends.qdrant.replies import JSON
 from proxy.frontends.qdrant.routes import GRPC, REST, Action, endpoint, is_grpc
 from proxy.ports import Outcome, Reply, Request
 from proxy.qdrant import kinds
 from proxy.qdrant.kinds import Kind
 
-JSON: Final = ((b"content-type", b"application/json"),)
 _KINDS: Final[Mapping[Reason, Kind]] = {
     Reason.INVALID: kinds.WRONG_INPUT,
     Reason.NOT_FOUND: kinds.NOT_FOUND,
@@ -122,6 +122,8 @@ def _rest_outcome(action: Action, reply: Reply) -> Outcome:
         result = orjson.loads(reply.body)["result"]
     except (orjson.JSONDecodeError, KeyError, TypeError):
         return Outcome.UNKNOWN
+    if result is False:  # nothing was there to be changed
+        return Outcome.REFUSED
     return _of_results(action, [each.get("status") for each in _updates(result)], _APPLIED)
 
 
@@ -144,7 +146,7 @@ def _grpc_outcome(request: Request, action: Action, reply: Reply) -> Outcome:
         return Outcome.UNKNOWN
     result = message.result
     if isinstance(result, bool):
-        return Outcome.ACCEPTED
+        return Outcome.ACCEPTED if result else Outcome.REFUSED
     results = [result] if hasattr(result, "status") else list(result)
     return _of_results(action, [each.status for each in results], frozenset({_COMPLETED}))
 

@@ -6,8 +6,13 @@ from typing import Final
 
 from proxy.errors import NotFound, ProxyError, Reason, Refused
 from proxy.frontends.qdrant import errors
+from proxy.frontends.qdrant.answer import answer
 from proxy.frontends.qdrant.calls import MAX_BODY, Call
+from proxy.frontends.qdrant.decode_schema import decode_schema
+from proxy.frontends.qdrant.decode_write import decode_write
+from proxy.frontends.qdrant.encode_write import encode_write
 from proxy.frontends.qdrant.routes import endpoint
+from proxy.frontends.qdrant.words import TARGET
 from proxy.model.feature import Feature
 from proxy.model.operation import Read, Result, Write
 from proxy.model.schema import Product
@@ -60,17 +65,28 @@ class QdrantFrontend:
     def decode(self, request: Request, catalog: Catalog, reply: Reply | None = None) -> Write | Read:
         call = Call(request)
         match call.endpoint.route.kind:
-            case Kind.READ | Kind.WRITE | Kind.SCHEMA | Kind.ADMIN | Kind.OPAQUE:
-                raise Refused(f"{call.endpoint.route.name} is not decoded", Reason.UNSUPPORTED)
+            case Kind.WRITE:
+                return decode_write(call, catalog)
+            case Kind.SCHEMA:
+                return decode_schema(call, catalog)
+            case Kind.READ:
+                raise Refused("nothing is read yet", Reason.UNSUPPORTED)
+            case Kind.ADMIN | Kind.OPAQUE:
+                raise Refused(f"{call.endpoint.route.name} is not supported by {TARGET}", Reason.UNSUPPORTED)
 
     def outcome(self, request: Request, reply: Reply) -> Outcome:
         return errors.outcome(request, reply)
 
     def encode(self, request: Request, operation: Write | Read, result: Result, catalog: Catalog) -> Reply:
-        raise Refused("nothing is encoded yet", Reason.UNSUPPORTED)
+        if isinstance(operation, Write):
+            return encode_write(Call(request), operation)
+        raise Refused("nothing is read yet", Reason.UNSUPPORTED)
 
     def answer(self, request: Request, catalog: Catalog) -> Reply:
-        raise Refused("nothing is answered yet", Reason.UNSUPPORTED)
+        call = Call(request)
+        if call.endpoint.route.kind is not Kind.ADMIN:
+            raise Refused(f"{call.endpoint.route.name} is not supported by {TARGET}", Reason.UNSUPPORTED)
+        return answer(call, catalog)
 
     def refuse(self, request: Request, error: ProxyError) -> Reply:
         return errors.refusal(request, error)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,6 +10,7 @@ from typing import Final
 
 from proxy.errors import Refused, Unsupported
 from proxy.frontends.qdrant.words import TARGET
+from proxy.model.edit import Place
 from proxy.model.feature import Feature
 from proxy.model.filter import Filter, Nested, Path
 
@@ -68,3 +70,9 @@ def _split(key: str) -> list[Path]:
         else:
             parts.append([])
     return [tuple(part) for part in parts]
+
+
+def place(key: str) -> Place:
+    """Of a change, which may lead through the elements of arrays."""
+    first, *others = _split(key)
+    return functools.reduce(lambda found, part: (*found, None, *part), others, first)

@@ -15,7 +15,7 @@ from fakes.plain_parts import PlainCatalog
 from proxy.config import RelayConfig
 from proxy.errors import ProxyError, Refused, Unsupported
 from proxy.model.feature import Feature
-from proxy.model.operation import READS, Done, Opaque, Patch, Put, Read, Remove, RemoveWhere, Result, Write
+from proxy.model.operation import Done, Opaque, Patch, Put, Read, Remove, RemoveWhere, Result, Write
 from proxy.net.listener import listen
 from proxy.ports import Backend, Exchange, Frontend, Kind, Reply, Request
 from proxy.reads import answer
@@ -47,7 +47,7 @@ class Answering:
 
     async def _run(self, operation: Write | Read) -> Result:
         match operation:
-            case _ if isinstance(operation, READS):
+            case _ if isinstance(operation, Read):
                 return await answer(self._backend, operation, self._catalog)
             case RemoveWhere():
                 return await execute.write(self._backend, operation, await self._matching(operation))

@@ -1,0 +1,20 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from qdrant_client import QdrantClient
+from qdrant_facade import Facade, FacadeServer
+
+
+@pytest.fixture
+def server() -> Iterator[FacadeServer]:
+    with FacadeServer(Facade()) as running:
+        yield running
+
+
+@pytest.fixture(params=[False, True], ids=["rest", "grpc"])
+def client(request: pytest.FixtureRequest, server: FacadeServer) -> Iterator[QdrantClient]:
+    opened = server.client(prefer_grpc=request.param)
+    yield opened
+    opened.close()
