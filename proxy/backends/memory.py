@@ -50,13 +50,13 @@ ABSENT: Final = frozenset(
         # the model has no words for these
         Feature.FILTER_ARITHMETIC,
         Feature.FILTER_FIELD_COMPARE,
-        Feature.SEARCH_GROUP,
-        Feature.SEARCH_HYBRID,
         Feature.SEARCH_FULL_TEXT,
         # ids are made by servers that clients speak to; a backend is given the key of every point
         Feature.AUTO_IDS,
     }
 )
+EMULATED: Final = frozenset({Feature.SEARCH_GROUP, Feature.SEARCH_HYBRID})
+"""Made of plain searches, in `proxy.reads`."""
 
 Space = dict[Key, Point]
 
@@ -64,7 +64,10 @@ Space = dict[Key, Point]
 class MemoryBackend:
     """Implements `ports.Backend`. Points and schemas given and taken are copies: nobody else's change is seen."""
 
-    features: Mapping[Feature, Support] = {f: Support.ABSENT if f in ABSENT else Support.NATIVE for f in Feature}
+    features: Mapping[Feature, Support] = {
+        feature: Support.ABSENT if feature in ABSENT else Support.EMULATED if feature in EMULATED else Support.NATIVE
+        for feature in Feature
+    }
 
     def __init__(self, catalog: Catalog, product: Product = Product.QDRANT) -> None:
         self.product = product

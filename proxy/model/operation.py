@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, TypeAlias
 
 from proxy.model.edit import Change
-from proxy.model.filter import EVERYTHING, Filter
+from proxy.model.filter import EVERYTHING, Filter, Path
 from proxy.model.point import Key, Point, PointId, Vector
 from proxy.model.schema import Schema, VectorField
 
@@ -297,7 +297,105 @@ class Count:
     partitions: tuple[str | None, ...] | None = None
 
 
-Read: TypeAlias = Search | Fetch | Scan | Count
+BackendRead: TypeAlias = Search | Fetch | Scan | Count
+"""What a backend answers itself. The reads below are made of these, in `proxy.reads`, for every backend alike."""
+
+
+@dataclass(frozen=True, slots=True)
+class PageFrom:
+    """The points of `scan` from `start` on (its point need not exist any more), and the key of the next page's first one."""
+
+    scan: Scan
+    start: Key | None = None
+
+    @property
+    def collection(self) -> str:
+        return self.scan.collection
+
+
+Example: TypeAlias = Vector | Key
+"""A key stands for the vector that its point has."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Like:
+    """`search`, whose `vectors` are to be made of examples: their mean, moved away from the mean of `negative` where there is
+    one: 2 * mean(positive) - mean(negative). `vector_name`: of the vectors that keys stand for."""
+
+    search: Search
+    positive: tuple[Example, ...]
+    negative: tuple[Example, ...] = ()
+    vector_name: str = ""
+
+    @property
+    def collection(self) -> str:
+        return self.search.collection
+
+
+@dataclass(frozen=True, slots=True)
+class Lookup:
+    """The points of another collection whose ids are the groups' values, read as that product reads an id (None: as none)."""
+
+    collection: str
+    id_of: Callable[[str | int], PointId | None]
+    fields: tuple[str, ...] | None
+    vector_names: tuple[str, ...] | None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Grouped:
+    """The best `size` hits of each of the best `groups`, by the texts and integers at `by`; those in an array each make one.
+
+    Found by looking at ever more hits, up to a bound: behind it groups may be missing or short, as in the products.
+    """
+
+    search: Search | Like
+    by: Path
+    groups: int
+    size: int
+    lookup: Lookup | None = None
+
+    @property
+    def collection(self) -> str:
+        return self.search.collection
+
+
+@dataclass(frozen=True, slots=True)
+class ReciprocalRank:
+    """The sum of weight / (rank + k) over the parts, ranks from 0. `weights`: one a part, or () for 1 each."""
+
+    k: float
+    weights: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class DistributionBased:
+    """The sum of the parts' values, each on the scale on which three deviations below their mean are 0 and above it are 1."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Hybrid:
+    """Hits of several searches, as one list: `value` is what the fusion makes of them, larger is nearer."""
+
+    collection: str
+    parts: tuple[Search | Like, ...]
+    fusion: ReciprocalRank | DistributionBased
+    k: int
+    offset: int = 0
+    threshold: float | None = None
+    fields: tuple[str, ...] | None = ()
+    vector_names: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Several:
+    """Each has its own answer, in this order."""
+
+    collection: str
+    reads: tuple[Search | Like | Hybrid | Scan, ...]
+
+
+Read: TypeAlias = BackendRead | PageFrom | Like | Grouped | Hybrid | Several
 
 
 class Consistency(StrEnum):
@@ -319,12 +417,38 @@ class Hit:
     point: Point
 
 
+Hits: TypeAlias = tuple[tuple[Hit, ...], ...]
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Page:
-    """`end` is True when nothing is behind it. To go on: `replace(scan, after=page.points[-1].key)`."""
+    """`end` is True when nothing is behind it. To go on: `replace(scan, after=page.points[-1].key)`.
+
+    `next`: only of a PageFrom.
+    """
 
     points: tuple[Point, ...]
     end: bool
+    next: Key | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Group:
+    value: str | int
+    hits: tuple[Hit, ...]
+    lookup: Point | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Groups:
+    """The best first, by their best hits."""
+
+    groups: tuple[Group, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Answers:
+    each: tuple[Hits | Page, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -335,8 +459,7 @@ class Done:
     count: int = 0
 
 
-Hits: TypeAlias = tuple[tuple[Hit, ...], ...]
-Result: TypeAlias = Done | Hits | Page | Mapping[Key, Point] | int
+Result: TypeAlias = Done | Hits | Page | Mapping[Key, Point] | int | Groups | Answers
 
 
 def keys_of(write: Write) -> frozenset[Key] | None:

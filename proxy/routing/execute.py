@@ -1,4 +1,4 @@
-"""Runs an operation on a backend: which of its calls, and what comes back."""
+"""Runs a write on a backend: which of its calls, and what comes back."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from proxy.model.edit import edited
 from proxy.model.evaluate import matches
 from proxy.model.operation import (
     Batch,
-    Count,
     DataWrite,
     Done,
     Edit,
@@ -20,12 +19,9 @@ from proxy.model.operation import (
     Patch,
     Put,
     PutIf,
-    Read,
     Remove,
     RemoveWhere,
-    Result,
     Scan,
-    Search,
     Selection,
     SingleWrite,
     last_wins,
@@ -35,18 +31,6 @@ from proxy.ports import Backend
 
 LISTING_PAGE = 2_000
 """Ids a page while the keys of a write by filter are read."""
-
-
-async def read(backend: Backend, operation: Read) -> Result:
-    match operation:
-        case Search():
-            return await backend.search(operation)
-        case Fetch():
-            return await backend.fetch(operation)
-        case Scan():
-            return await backend.scan(operation)
-        case Count():
-            return await backend.count(operation)
 
 
 async def matching(backend: Backend, selection: Selection, limit: int) -> tuple[Key, ...] | None:

@@ -14,25 +14,22 @@ from typing import Final, TypeVar
 
 from tenacity import AsyncRetrying, retry_if_exception, stop_after_delay, wait_exponential
 
+from proxy import reads
 from proxy.errors import ProxyError, Refused, Unavailable, Uncertain
 from proxy.mirror.mirror import Listing, Ticket
 from proxy.model.operation import (
     Batch,
-    Count,
     DataWrite,
     Done,
     Edit,
     EditWhere,
-    Fetch,
     Patch,
     Put,
     PutIf,
     Read,
     Remove,
     RemoveWhere,
-    Scan,
     SchemaWrite,
-    Search,
     Write,
     collection_of,
     keys_of,
@@ -49,7 +46,6 @@ from proxy.store.catalog import StoredCatalog
 
 T = TypeVar("T")
 
-_READS: Final = (Search, Fetch, Scan, Count)
 _ALONE: Final = (Patch, PutIf, Edit, EditWhere, Batch)
 """They read, decide, and write back: nothing may write in between."""
 
@@ -73,11 +69,11 @@ class Translator:
     async def read(self, backend: Backend, request: Request) -> Reply:
         """From a secondary: what fails, fails at once."""
         operation = self._read_of(request)
-        return self._frontend.encode(request, operation, await execute.read(backend, operation), self._catalog)
+        return self._frontend.encode(request, operation, await reads.answer(backend, operation, self._catalog), self._catalog)
 
     async def read_primary(self, backend: Backend, request: Request) -> Reply:
         operation = self._read_of(request)
-        result = await self._bridged(lambda: execute.read(backend, operation))
+        result = await self._bridged(lambda: reads.answer(backend, operation, self._catalog))
         return self._frontend.encode(request, operation, result, self._catalog)
 
     async def write(self, backend: Backend, request: Request, route: Route, role: str, *, mirrored: bool) -> Reply:
@@ -102,7 +98,7 @@ class Translator:
 
     async def listing(self, backend: Backend, operation: Write | Read) -> Listing | None:
         """The keys that a write by filter may touch; None for other writes, and where they are too many to list."""
-        if isinstance(operation, _READS) or not (wanted := selections(operation)):
+        if isinstance(operation, Read) or not (wanted := selections(operation)):
             return None
         since = self._mirror.position
         keys = dict.fromkeys(named_keys(operation) if isinstance(operation, Batch) else ())
@@ -118,13 +114,13 @@ class Translator:
 
     def _read_of(self, request: Request) -> Read:
         operation = self._frontend.decode(request, self._catalog)
-        if not isinstance(operation, _READS):
+        if not isinstance(operation, Read):
             raise TypeError(f"{request.path!r} is routed as a read and means {type(operation).__name__}")
         return operation
 
     def _write_of(self, request: Request) -> Write:
         operation = self._frontend.decode(request, self._catalog)
-        if isinstance(operation, _READS):
+        if isinstance(operation, Read):
             raise TypeError(f"{request.path!r} is routed as a write and means {type(operation).__name__}")
         return operation
 

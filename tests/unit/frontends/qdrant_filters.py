@@ -44,6 +44,8 @@ def a_filter(chance: Random, depth: int = 0, *, nested: bool = False) -> models.
     found: dict[str, Any] = {}
     for clause in chance.sample(["must", "should", "must_not", "min_should"], chance.choice([0, 1, 1, 1, 2])):
         parts = [_condition(chance, depth, nested) for _ in range(chance.choice([0, 1, 1, 2, 3]))]
+        if clause == "min_should" and not parts:
+            continue  # the engine forgets an empty one beside other clauses
         if clause == "min_should":
             found[clause] = models.MinShould(conditions=parts, min_count=chance.randint(0, 2))
         else:

@@ -21,6 +21,7 @@ from proxy.model.operation import DataWrite, Done, Read, Result, SchemaWrite, Wr
 from proxy.model.schema import Schema
 from proxy.net.listener import listen
 from proxy.ports import Exchange, Kind, Reply, Request
+from proxy.reads import answer
 from proxy.routing import execute
 from proxy.store.catalog import Contents, changed
 
@@ -95,7 +96,7 @@ class Facade:
             wanted = selections(operation)
             listed = await execute.matching(self.backend, wanted[0], EVERY_KEY) if wanted else ()
             return await execute.write(self.backend, operation, listed or ())
-        return await execute.read(self.backend, operation)
+        return await answer(self.backend, operation, self.catalog)
 
 
 class FacadeServer:
