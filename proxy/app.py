@@ -31,6 +31,7 @@ from proxy.credentials import of_target
 from proxy.door import Door
 from proxy.errors import ConfigError, ProxyError, Refused, Unavailable
 from proxy.frontends.milvus.frontend import MilvusFrontend
+from proxy.frontends.qdrant.frontend import QdrantFrontend
 from proxy.listening import StopSignal, ask_to_leave, check_free, drain, open_ports
 from proxy.mirror import parts as mirror_parts
 from proxy.mirror.journal import Journal
@@ -64,13 +65,17 @@ from proxy.verify.verify import Verify
 
 log = logging.getLogger(__name__)
 
-FRONTENDS: Final[Mapping[Product, Callable[[Clock], Frontend]]] = {Product.MILVUS: MilvusFrontend}
+FRONTENDS: Final[Mapping[Product, Callable[[Clock], Frontend]]] = {
+    Product.MILVUS: MilvusFrontend,
+    Product.QDRANT: QdrantFrontend,
+}
 BACKENDS: Final[Mapping[Product, Callable[[SideConfig, Catalog], Backend]]] = {
     Product.MILVUS: MilvusBackend,
     Product.QDRANT: QdrantBackend,
 }
 ROLES: Final[Mapping[Product, Mapping[str, str]]] = {
     Product.MILVUS: {"grpc": "url"},
+    Product.QDRANT: {"rest": "url", "grpc": "grpc_url"},
 }
 """Product -> role of a listening port -> the key of the side's address behind it."""
 REACH_PAUSE: Final = 1.0

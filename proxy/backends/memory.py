@@ -9,27 +9,27 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import replace
-from typing import Final, assert_never
+from typing import Final
 from uuid import UUID
 
 import numpy as np
 
 from proxy.errors import AlreadyExists, NotFound, Refused
 from proxy.model.distance import check_dimension, metric_of, nearest_first, values, within
+from proxy.model.edit import DropVectors, edited
 from proxy.model.evaluate import matches
 from proxy.model.evolve import Evolution, evolved, same_collection
 from proxy.model.feature import Feature, Support
 from proxy.model.filter import Filter
 from proxy.model.operation import (
+    ChangeAliases,
     Consistency,
     Count,
     CreateCollection,
-    CreateIndex,
-    CreatePartition,
     DropAlias,
     DropCollection,
-    DropIndex,
     DropPartition,
+    DropVector,
     Fetch,
     Hit,
     Hits,
@@ -50,13 +50,13 @@ ABSENT: Final = frozenset(
         # the model has no words for these
         Feature.FILTER_ARITHMETIC,
         Feature.FILTER_FIELD_COMPARE,
-        Feature.SEARCH_GROUP,
-        Feature.SEARCH_HYBRID,
         Feature.SEARCH_FULL_TEXT,
         # ids are made by servers that clients speak to; a backend is given the key of every point
         Feature.AUTO_IDS,
     }
 )
+EMULATED: Final = frozenset({Feature.SEARCH_GROUP, Feature.SEARCH_HYBRID})
+"""Made of plain searches, in `proxy.reads`."""
 
 Space = dict[Key, Point]
 
@@ -64,7 +64,10 @@ Space = dict[Key, Point]
 class MemoryBackend:
     """Implements `ports.Backend`. Points and schemas given and taken are copies: nobody else's change is seen."""
 
-    features: Mapping[Feature, Support] = {f: Support.ABSENT if f in ABSENT else Support.NATIVE for f in Feature}
+    features: Mapping[Feature, Support] = {
+        feature: Support.ABSENT if feature in ABSENT else Support.EMULATED if feature in EMULATED else Support.NATIVE
+        for feature in Feature
+    }
 
     def __init__(self, catalog: Catalog, product: Product = Product.QDRANT) -> None:
         self.product = product
@@ -152,14 +155,12 @@ class MemoryBackend:
                 self._drop(collection)
             case RenameCollection():
                 self._rename(change)
-            case CreateIndex() | DropIndex() | CreatePartition() | DropPartition():
-                self._evolve(change)
-            case SetAlias() | DropAlias():
+            case SetAlias() | DropAlias() | ChangeAliases():
                 self._alias(change)
             case SetLoaded(collection):
                 self._schema(collection)
             case _:
-                assert_never(change)
+                self._evolve(change)
 
     async def quiesce(self, collection: str) -> None:
         self._schema(collection)
@@ -196,9 +197,15 @@ class MemoryBackend:
         if isinstance(change, DropPartition):
             space = self._points[change.collection]
             self._points[change.collection] = {k: p for k, p in space.items() if k.partition != change.partition}
+        if isinstance(change, DropVector):
+            space, gone = self._points[change.collection], DropVectors((change.name,))
+            self._points[change.collection] = {key: edited(point, gone) for key, point in space.items()}
 
-    def _alias(self, change: SetAlias | DropAlias) -> None:
+    def _alias(self, change: SetAlias | DropAlias | ChangeAliases) -> None:
         match change:
+            case ChangeAliases(changes):
+                for each in changes:
+                    self._alias(each)
             case SetAlias(alias, collection):
                 self._schema(collection)
                 self._aliases[alias] = collection

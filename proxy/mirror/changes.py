@@ -16,6 +16,8 @@ from proxy.mirror.owing import Owing
 from proxy.mirror.pace import Pace
 from proxy.mirror.parts import Parts
 from proxy.model.operation import (
+    AddVector,
+    ChangeAliases,
     CreateCollection,
     CreateIndex,
     CreatePartition,
@@ -23,18 +25,22 @@ from proxy.model.operation import (
     DropCollection,
     DropIndex,
     DropPartition,
+    DropVector,
     RenameCollection,
     SchemaWrite,
     SetAlias,
     SetLoaded,
+    UpdateSettings,
     collection_of,
 )
+from proxy.model.schema import VectorField
 from proxy.ports import Outcome
 
 
 def lane_of(change: SchemaWrite) -> str | None:
     """The one collection that it concerns; None where other names may mean something else after it."""
-    return None if isinstance(change, SetAlias | DropAlias | RenameCollection) else collection_of(change)
+    other_names = isinstance(change, SetAlias | DropAlias | ChangeAliases | RenameCollection)
+    return None if other_names else collection_of(change)
 
 
 class SchemaChanges:
@@ -52,8 +58,11 @@ class SchemaChanges:
     async def apply(self, entry: Entry, change: SchemaWrite) -> None:
         """Retries until the secondary has it or refuses it."""
         known = entry.outcome is not Outcome.UNKNOWN or self._parts.catalog.is_ahead(entry.seq)
-        if not known and not await self._happened(change):
-            return
+        if not known:
+            seen = await self._seen(change)
+            if (took_effect := happened_of(change, seen, self._parts.catalog.collections())) is None:
+                return
+            change = took_effect
         async with self._dirty.quiet(_collections(change)):
             await self._parts.catalog.follow(change, entry.seq, last=entry.horizon is not None)
             self._reader.generation += 1
@@ -92,30 +101,34 @@ class SchemaChanges:
         except Refused as error:
             await self._owing.mark(collection, f"the secondary refuses {type(change).__name__}: {error}")
 
-    async def _happened(self, change: SchemaWrite) -> bool:
+    async def _seen(self, change: SchemaWrite) -> Seen:
         primary = self._parts.roles.primary
-        seen = Seen(
+        return Seen(
             frozenset(await self._pace.insist(primary.collections)),
             frozenset((await self._pace.insist(primary.aliases)).items()),
-            await self._partitions(collection_of(change)) if isinstance(change, CreatePartition | DropPartition) else (),
+            *await self._parts_of(change),
         )
-        return happened(change, seen, self._parts.catalog.collections())
 
-    async def _partitions(self, collection: str) -> tuple[str, ...]:
+    async def _parts_of(self, change: SchemaWrite) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """The partitions and the vectors of its collection, where they tell whether it happened."""
+        if not isinstance(change, CreatePartition | DropPartition | AddVector | DropVector):
+            return (), ()
+        collection = change.collection
         try:
             schema = await self._pace.insist(lambda: self._parts.roles.primary.describe(collection))
         except Refused:
-            return ()
-        return schema.partitions
+            return (), ()
+        return schema.partitions, tuple(schema.vectors)
 
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What the primary has. `aliases`: pairs of alias and collection; `partitions` of the change's collection."""
+    """What the primary has. `aliases`: pairs of alias and collection; `partitions` and `vectors` of the change's collection."""
 
     collections: frozenset[str]
     aliases: frozenset[tuple[str, str]]
     partitions: tuple[str, ...]
+    vectors: tuple[str, ...] = ()
 
 
 def happened(change: SchemaWrite, seen: Seen, known: Collection[str]) -> bool:
@@ -127,23 +140,41 @@ def happened(change: SchemaWrite, seen: Seen, known: Collection[str]) -> bool:
             return collection not in seen.collections
         case RenameCollection(collection, to):
             return to in seen.collections and collection not in seen.collections
+        case SetAlias() | DropAlias() | ChangeAliases():
+            return _aliased(change, seen)
+        case CreatePartition(partition=partition) | DropPartition(partition=partition):
+            return (partition in seen.partitions) is isinstance(change, CreatePartition)
+        case AddVector(field=VectorField(name=name)) | DropVector(name=name):
+            return (name in seen.vectors) is isinstance(change, AddVector)
+        case CreateIndex() | DropIndex() | SetLoaded() | UpdateSettings():
+            return True
+        case _:
+            assert_never(change)
+
+
+def _aliased(change: SetAlias | DropAlias | ChangeAliases, seen: Seen) -> bool:
+    match change:
         case SetAlias(alias, collection):
             return (alias, collection) in seen.aliases
         case DropAlias(gone):
             return all(alias != gone for alias, _ in seen.aliases)
-        case CreatePartition(partition=partition) | DropPartition(partition=partition):
-            return (partition in seen.partitions) is isinstance(change, CreatePartition)
-        case CreateIndex() | DropIndex() | SetLoaded():
-            return True
-        case _:
-            assert_never(change)
+        case ChangeAliases(changes):
+            return all(_aliased(each, seen) for each in changes)
+
+
+def happened_of(change: SchemaWrite, seen: Seen, known: Collection[str]) -> SchemaWrite | None:
+    """The part of it that took effect; None where nothing did."""
+    if isinstance(change, ChangeAliases):
+        done = tuple(each for each in change.changes if _aliased(each, seen))
+        return ChangeAliases(done) if done else None
+    return change if happened(change, seen, known) else None
 
 
 def _collections(change: SchemaWrite) -> tuple[str, ...]:
     match change:
         case RenameCollection(collection, to):
             return (collection, to)
-        case DropAlias():
+        case DropAlias() | ChangeAliases():
             return ()
         case _:
             return (collection_of(change),)

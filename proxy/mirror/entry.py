@@ -10,18 +10,23 @@ from proxy.errors import NotFound, Refused
 from proxy.mirror.journal import Stored
 from proxy.mirror.record import Intent
 from proxy.model.operation import (
+    Batch,
     CreateCollection,
     CreateIndex,
     CreatePartition,
     DropCollection,
     DropIndex,
     DropPartition,
+    Edit,
+    EditWhere,
     Opaque,
     Patch,
     Put,
+    PutIf,
     Remove,
     RemoveWhere,
     SetLoaded,
+    UpdateSettings,
     Write,
     collection_of,
     keys_of,
@@ -56,6 +61,7 @@ class Entry:
         "generation",
         "horizon",
         "intent",
+        "only_removes",
         "outcome",
         "places",
         "received",
@@ -85,6 +91,8 @@ class Entry:
         self.size = 0 if intent.keys_only else len(intent.request.body)
         self.by_filter = False
         """Its scope holds the keys that it may have touched, and yet any write beside it may have come under the filter."""
+        self.only_removes = False
+        """Nothing came under a filter by it."""
         self.finished = False
         self._applied: asyncio.Future[None] | None = None
 
@@ -190,11 +198,11 @@ class Reader:
 
 def scope_of(write: Write) -> Scope:
     match write:
-        case Put() | Patch() | Remove():
+        case Put() | Patch() | PutIf() | Edit() | Remove() | Batch():
             return Scope(write.collection, keys_of(write))
-        case RemoveWhere() | Opaque():
+        case RemoveWhere() | EditWhere() | Opaque():
             return Scope(write.collection or None, None)
-        case CreateIndex() | DropIndex() | SetLoaded():
+        case CreateIndex() | DropIndex() | SetLoaded() | UpdateSettings():
             return NOTHING
         case _:
             return Scope(collection_of(write) or None, None)

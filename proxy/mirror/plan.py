@@ -13,18 +13,27 @@ from proxy.mirror.dirty import DirtyKeys
 from proxy.mirror.entry import Entry, Reader, Scope, scope_of
 from proxy.mirror.window import Window
 from proxy.model.operation import (
+    AddVector,
+    Batch,
     CreateIndex,
     CreatePartition,
     DataWrite,
     DropCollection,
     DropIndex,
     DropPartition,
+    Edit,
+    EditWhere,
     Opaque,
     Patch,
     Put,
+    PutIf,
     Remove,
     RemoveWhere,
+    Selection,
     SetLoaded,
+    UpdateSettings,
+    named_keys,
+    selections,
 )
 from proxy.model.point import Key, Point
 from proxy.ports import Kind, Outcome
@@ -62,9 +71,11 @@ class Planner:
         match write:
             case Put() | Remove():
                 self._states(plan, entry, write, rivals)
-            case Patch():
-                plan.mark((point.key for point in write.points), "a partial update")
-            case RemoveWhere():
+            case Patch() | PutIf() | Edit():
+                plan.mark(named_keys(write), "a partial update")
+            case Batch() if not selections(write):
+                plan.mark(named_keys(write), "several writes in one request")
+            case RemoveWhere() | EditWhere() | Batch():
                 self._expand(plan, entry, write, rivals)
             case Opaque(collection, why):
                 plan.owed[collection] = why
@@ -89,32 +100,34 @@ class Planner:
         plan.mark(unsettled - shared, "written while it was dirty")
         plan.state.update({key: states[key] for key in states.keys() - plan.marks.keys()} if plan.marks else states)
 
-    def _expand(self, plan: Plan, entry: Entry, write: RemoveWhere, rivals: list[Entry] | None) -> None:
+    def _expand(self, plan: Plan, entry: Entry, write: Selection | Batch, rivals: list[Entry] | None) -> None:
         entry.by_filter = True
+        entry.only_removes = isinstance(write, RemoveWhere)
+        named = named_keys(write)
         listed = None if entry.intent is None else entry.intent.keys
         # One that may still land is looked at again when its linger is over.
         added = frozenset() if entry.horizon is None else self._added(write.collection, rivals)
         if listed is None or added is None:
-            plan.owed[write.collection] = "the keys that a delete by filter touched cannot be told"
-            plan.mark(listed or (), "a delete by filter")  # those at least
+            plan.owed[write.collection] = "the keys that a write by filter touched cannot be told"
+            plan.mark(named.union(listed or ()), "a write by filter")  # those at least
             return
-        keys = added.union(listed)
+        keys = added.union(listed, named)
         if len(keys) > self._expand_limit:
-            plan.owed[write.collection] = f"a delete by filter may have touched more than {self._expand_limit} keys"
+            plan.owed[write.collection] = f"a write by filter may have touched more than {self._expand_limit} keys"
             return
-        plan.mark(keys, "a delete by filter")
+        plan.mark(keys, "a write by filter")
         if entry.horizon is not None:
             entry.scope = Scope(write.collection, keys)
 
     def _added(self, collection: str, rivals: list[Entry] | None) -> frozenset[Key] | None:
-        """What may have come under the filter after its keys were listed; another removal by filter adds nothing. Writes that
+        """What may have come under the filter after its keys were listed; a removal by filter adds nothing. Writes that
         ended after it settle all their keys, because it was beside them."""
         if rivals is None:
             return None
         added: set[Key] = set()
         for rival in rivals:
             scope = self._reader.scope(rival)
-            if scope.collection not in (None, collection) or rival.by_filter:
+            if scope.collection not in (None, collection) or rival.only_removes:
                 continue
             if scope.keys is None:
                 return None
@@ -146,7 +159,7 @@ def _drops(rival: Entry, collection: str) -> bool:
 def _diverts(rival: Entry, write: DataWrite) -> bool:
     """Whether the write may have meant other points, depending on which of the two was first."""
     match rival.write:
-        case CreateIndex() | DropIndex() | SetLoaded() | DropPartition():
+        case CreateIndex() | DropIndex() | SetLoaded() | DropPartition() | UpdateSettings() | AddVector():
             return False
         case CreatePartition():
             return isinstance(write, Remove)

@@ -4,41 +4,49 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
 from enum import Enum
 from functools import lru_cache
 from operator import ge, gt, le, lt
 from typing import Any, Final, TypeAlias, assert_never
 
+from proxy.model import geo
 from proxy.model.filter import (
     AllOf,
     AnyOf,
     ArrayLength,
+    Bound,
     ContainsAll,
     ContainsAny,
+    ContainsNull,
     Equals,
     Exists,
     Filter,
+    GeoBox,
+    GeoPolygon,
     GeoRadius,
     HasId,
+    HasVector,
     IdLike,
     IdRange,
+    Interval,
     IsEmpty,
     IsNull,
     Like,
     MinShould,
     Nested,
+    NoneOf,
     Not,
     OneOf,
     Op,
     Path,
     Range,
     TextMatch,
+    bounds_of,
 )
-from proxy.model.point import GeoPoint, Key, Payload, Point
-
-EARTH_RADIUS_METERS: Final = 6_371_008.8
+from proxy.model.point import GeoPoint, Payload, Point, PointId
+from proxy.model.times import instant, said_instant
 
 
 class Missing(Enum):
@@ -47,15 +55,17 @@ class Missing(Enum):
     MISSING = "missing"
 
 
-ElementTest: TypeAlias = Equals | OneOf | Range | Like | TextMatch | GeoRadius
-FieldTest: TypeAlias = ContainsAny | ContainsAll | ArrayLength | Exists | IsNull | IsEmpty | Nested
+GeoTest: TypeAlias = GeoRadius | GeoBox | GeoPolygon
+ElementTest: TypeAlias = Equals | OneOf | NoneOf | Range | Interval | Like | TextMatch | GeoTest
+ArrayTest: TypeAlias = ContainsAny | ContainsAll | ContainsNull | ArrayLength | Nested
+FieldTest: TypeAlias = ArrayTest | Exists | IsNull | IsEmpty
 IdTest: TypeAlias = HasId | IdRange | IdLike
 
 _COMPARE: Final[Mapping[Op, Callable[[Any, Any], bool]]] = {Op.LT: lt, Op.LE: le, Op.GT: gt, Op.GE: ge}
 
 
 def matches(condition: Filter, point: Point) -> bool:
-    return _matches(condition, point.key, point.payload)
+    return _matches(condition, point, point.payload)
 
 
 def value_at(payload: Payload, path: Path) -> Any:
@@ -72,34 +82,36 @@ def value_at(payload: Payload, path: Path) -> Any:
     return value
 
 
-def _matches(condition: Filter, key: Key, payload: Payload) -> bool:
+def _matches(condition: Filter, point: Point, payload: Payload) -> bool:
     match condition:
         case AllOf(parts):
-            return all(_matches(part, key, payload) for part in parts)
+            return all(_matches(part, point, payload) for part in parts)
         case AnyOf(parts):
-            return any(_matches(part, key, payload) for part in parts)
+            return any(_matches(part, point, payload) for part in parts)
         case Not(part):
-            return not _matches(part, key, payload)
+            return not _matches(part, point, payload)
         case MinShould(parts, count):
-            return sum(_matches(part, key, payload) for part in parts) >= count
+            return sum(_matches(part, point, payload) for part in parts) >= count
         case HasId() | IdRange() | IdLike():
-            return _id_matches(condition, key)
-        case Equals() | OneOf() | Range() | Like() | TextMatch() | GeoRadius():
+            return _id_matches(condition, point.key.id)
+        case HasVector(name):
+            return name in point.vectors
+        case ContainsAny() | ContainsAll() | ContainsNull() | ArrayLength() | Exists() | IsNull() | IsEmpty() | Nested():
+            return _field_matches(condition, value_at(payload, condition.path), point)
+        case _:
             found = value_at(payload, condition.path)
             elements = found if isinstance(found, list) else [found]
             return any(_element_matches(condition, element) for element in elements)
-        case _:
-            return _field_matches(condition, value_at(payload, condition.path), key)
 
 
-def _id_matches(condition: IdTest, key: Key) -> bool:
+def _id_matches(condition: IdTest, found: PointId) -> bool:
     match condition:
         case HasId(ids):
-            return key.id in ids
+            return found in ids
         case IdRange(op, value):
-            return type(key.id) is type(value) and _COMPARE[op](key.id, value)
+            return type(found) is type(value) and _COMPARE[op](found, value)
         case IdLike(pattern):
-            return isinstance(key.id, str) and _pattern(pattern).fullmatch(key.id) is not None
+            return isinstance(found, str) and _pattern(pattern).fullmatch(found) is not None
         case _:
             assert_never(condition)
 
@@ -110,35 +122,42 @@ def _element_matches(condition: ElementTest, value: Any) -> bool:
             return _equal(value, wanted)
         case OneOf(_, wanted):
             return any(_equal(value, each) for each in wanted)
-        case Range(_, op, bound):
-            return _comparable(value, bound) and _COMPARE[op](_instant(value), _instant(bound))
+        case NoneOf(_, wanted):
+            return not (value is None or value is Missing.MISSING or any(_equal(value, each) for each in wanted))
+        case Range() | Interval():
+            return _within(value, bounds_of(condition))
         case Like(_, pattern):
             return isinstance(value, str) and _pattern(pattern).fullmatch(value) is not None
-        case TextMatch(_, text):
-            return isinstance(value, str) and _words(text) <= _words(value)
-        case GeoRadius(_, center, meters):
-            return isinstance(value, GeoPoint) and _meters(value, center) <= meters
+        case TextMatch():
+            return isinstance(value, str) and _says(condition, value)
         case _:
-            assert_never(condition)
+            return _geo_matches(condition, geo.place_of(value))
 
 
-def _field_matches(condition: FieldTest, value: Any, key: Key) -> bool:
+def _field_matches(condition: FieldTest, value: Any, point: Point) -> bool:
     match condition:
-        case ContainsAny(_, wanted):
-            return isinstance(value, list) and any(_has(value, each) for each in wanted)
-        case ContainsAll(_, wanted):
-            return isinstance(value, list) and all(_has(value, each) for each in wanted)
-        case ArrayLength(_, low, high):
-            return isinstance(value, list) and (low or 0) <= len(value) <= (math.inf if high is None else high)
         case Exists():
             return value is not Missing.MISSING
         case IsNull():
             return value is None
         case IsEmpty():
             return value is Missing.MISSING or value is None or value == []
+        case _:
+            return isinstance(value, list) and _array_matches(condition, value, point)
+
+
+def _array_matches(condition: ArrayTest, elements: list[Any], point: Point) -> bool:
+    match condition:
+        case ContainsAny(_, wanted):
+            return any(_has(elements, each) for each in wanted)
+        case ContainsAll(_, wanted):
+            return all(_has(elements, each) for each in wanted)
+        case ContainsNull():
+            return None in elements
+        case ArrayLength(_, low, high):
+            return (low or 0) <= len(elements) <= (math.inf if high is None else high)
         case Nested(_, part):
-            elements = value if isinstance(value, list) else []
-            return any(isinstance(element, dict) and _matches(part, key, element) for element in elements)
+            return any(isinstance(element, dict) and _matches(part, point, element) for element in elements)
         case _:
             assert_never(condition)
 
@@ -148,11 +167,17 @@ def _has(values: list[Any], wanted: Any) -> bool:
 
 
 def _equal(value: Any, wanted: Any) -> bool:
-    return _class(value) is _class(wanted) and bool(_instant(value) == _instant(wanted))
+    return _class(value) is _class(wanted) and bool(_comparable(value) == _comparable(wanted))
 
 
-def _comparable(value: Any, bound: Any) -> bool:
-    return _class(value) is _class(bound) and _class(bound) in (float, str, datetime)
+def _within(value: Any, bounds: Sequence[Bound]) -> bool:
+    """Of one class with each bound, and on the right side of it."""
+    if isinstance(value, str) and isinstance(bounds[0].value, datetime):
+        value = said_instant(value)
+    return all(
+        _class(value) is _class(bound.value) and _COMPARE[bound.op](_comparable(value), _comparable(bound.value))
+        for bound in bounds
+    )
 
 
 def _class(value: Any) -> type:
@@ -160,9 +185,8 @@ def _class(value: Any) -> type:
     return float if type(value) is int else type(value)
 
 
-def _instant(value: Any) -> Any:
-    """A time without a zone is UTC."""
-    return value.replace(tzinfo=UTC) if isinstance(value, datetime) and value.tzinfo is None else value
+def _comparable(value: Any) -> Any:
+    return instant(value) if isinstance(value, datetime) else value
 
 
 @lru_cache(maxsize=256)
@@ -172,12 +196,31 @@ def _pattern(like: str) -> re.Pattern[str]:
     return re.compile("".join(wild.get(part) or re.escape(part[-1]) for part in parts), re.DOTALL)
 
 
-def _words(text: str) -> set[str]:
-    return set(re.findall(r"\w+", text.casefold()))
+# ---- words ----
 
 
-def _meters(a: GeoPoint, b: GeoPoint) -> float:
-    lat_a, lat_b = math.radians(a.lat), math.radians(b.lat)
-    half_lat, half_lon = (lat_b - lat_a) / 2, math.radians(b.lon - a.lon) / 2
-    chord = math.sin(half_lat) ** 2 + math.cos(lat_a) * math.cos(lat_b) * math.sin(half_lon) ** 2
-    return 2 * EARTH_RADIUS_METERS * math.asin(min(1.0, math.sqrt(chord)))
+def _says(condition: TextMatch, text: str) -> bool:
+    wanted, found = words_of(condition.text), words_of(text)
+    if not condition.phrase:
+        return bool(wanted) and set(wanted) <= set(found)
+    return bool(wanted) and any(found[n : n + len(wanted)] == wanted for n in range(len(found)))
+
+
+def words_of(text: str) -> list[str]:
+    """Runs of letters and digits, in lower case."""
+    return re.findall(r"[^\W_]+", text.lower())
+
+
+# ---- places ----
+
+
+def _geo_matches(condition: GeoTest, place: GeoPoint | None) -> bool:
+    match place, condition:
+        case None, _:
+            return False
+        case GeoPoint(), GeoRadius(_, center, meters):
+            return geo.meters(place, center) <= meters
+        case GeoPoint(), GeoBox(_, west, south, east, north):
+            return geo.in_box(place, west, south, east, north)
+        case GeoPoint(), GeoPolygon(_, exterior, interiors):
+            return geo.in_ring(place, exterior) and all(geo.outside(place, ring) for ring in interiors)

@@ -4,12 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import TypeAlias
+from typing import Any, Final, TypeAlias
 
-from proxy.model.operation import CreateIndex, CreatePartition, DropIndex, DropPartition, RenameCollection
+from proxy.model.operation import (
+    AddVector,
+    CreateIndex,
+    CreatePartition,
+    DropIndex,
+    DropPartition,
+    DropVector,
+    RenameCollection,
+    UpdateSettings,
+)
 from proxy.model.schema import Metric, Schema, VectorField
 
-Evolution: TypeAlias = CreateIndex | DropIndex | CreatePartition | DropPartition | RenameCollection
+Evolution: TypeAlias = (
+    CreateIndex | DropIndex | CreatePartition | DropPartition | RenameCollection | UpdateSettings | AddVector | DropVector
+)
+INDEXES: Final = "payload_schema"
+"""In a schema's `native`, where its product tells its payload indexes by field: kept true by every change of one, which has the
+product's own description of the index in its parameter of this name."""
 
 
 def evolved(schema: Schema, change: Evolution) -> Schema:
@@ -21,6 +35,18 @@ def evolved(schema: Schema, change: Evolution) -> Schema:
             return schema.with_partitions(tuple(dict.fromkeys((*schema.partitions, partition))))
         case DropPartition(_, partition):
             return schema.with_partitions(tuple(name for name in schema.partitions if name != partition))
+        case CreateIndex() | DropIndex():
+            return _indexed(schema, change)
+        case UpdateSettings(_, native, _):
+            return replace(schema, native=native)
+        case AddVector(_, field, native):
+            return replace(schema, vectors={**schema.vectors, field.name: field}, native=native)
+        case DropVector(_, name, native):
+            return replace(schema, vectors={k: vector for k, vector in schema.vectors.items() if k != name}, native=native)
+
+
+def _indexed(schema: Schema, change: CreateIndex | DropIndex) -> Schema:
+    match change:
         case CreateIndex(_, field, _, params) if field in schema.vectors:
             vector = schema.vectors[field]
             metric = Metric(params["metric"]) if "metric" in params else vector.metric
@@ -28,12 +54,16 @@ def evolved(schema: Schema, change: Evolution) -> Schema:
         case DropIndex(_, field, _) if field in schema.vectors:
             return replace(schema, vectors={**schema.vectors, field: replace(schema.vectors[field], metric=None, index={})})
         case CreateIndex(_, field, _, params):
-            return _with_payload_index(schema, field, str(params.get("index_type", "")))
+            return _with_payload_index(schema, field, str(params.get("index_type", "")), params.get(INDEXES))
         case DropIndex(_, field, _):
-            return _with_payload_index(schema, field, None)
+            return _with_payload_index(schema, field, None, None)
 
 
-def _with_payload_index(schema: Schema, name: str, index: str | None) -> Schema:
+def _with_payload_index(schema: Schema, name: str, index: str | None, told: Any) -> Schema:
+    if INDEXES in schema.native:
+        others = {field: kept for field, kept in schema.native[INDEXES].items() if field != name}
+        indexes = others if told is None else {**others, name: told}
+        schema = replace(schema, native={**schema.native, INDEXES: indexes})
     if name not in schema.fields:
         return schema
     return replace(schema, fields={**schema.fields, name: replace(schema.fields[name], index=index)})

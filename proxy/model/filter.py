@@ -2,7 +2,9 @@
 
 Meaning (executable in `evaluate.py`): a field that is missing, and a field that is null, match no positive
 condition; `Not` is plain negation, so it matches them. A condition on an array holds if any element satisfies it,
-except where a node says otherwise. Types do not mix: 1 equals 1.0, never "1" and never true.
+except where a node says otherwise. Types do not mix: 1 equals 1.0, never "1" and never true. What JSON lacks may be
+there in the form that it has in JSON: beside a bound that is a time, a text that says one (`times.py`) is that time, and
+an object with the numbers `lon` and `lat` is a geo point.
 Compilers add what their product needs to get exactly this meaning, or refuse by feature name.
 """
 
@@ -78,6 +80,28 @@ class Range:
 
 
 @dataclass(frozen=True, slots=True)
+class Bound:
+    op: Op
+    value: int | float | str | datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """Some one value satisfies all of `bounds`, of which there is at least one."""
+
+    path: Path
+    bounds: tuple[Bound, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class NoneOf:
+    """Some value there, or element of an array, is neither null nor equal to any of `values`."""
+
+    path: Path
+    values: tuple[Scalar, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class ContainsAny:
     """The field is an array that has at least one of `values`."""
 
@@ -91,6 +115,13 @@ class ContainsAll:
 
     path: Path
     values: tuple[Scalar, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ContainsNull:
+    """The field is an array with a null in it."""
+
+    path: Path
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,10 +164,14 @@ class Like:
 
 @dataclass(frozen=True, slots=True)
 class TextMatch:
-    """All the words of `text` occur as tokens."""
+    """All the words of `text` occur; words are runs of letters and digits, in any case. Without a word nothing matches.
+
+    `phrase`: one behind the other, in this order.
+    """
 
     path: Path
     text: str
+    phrase: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +181,33 @@ class GeoRadius:
     path: Path
     center: GeoPoint
     meters: float
+
+
+@dataclass(frozen=True, slots=True)
+class GeoBox:
+    """Inside, not on the edge. Where `west` is greater than `east` the box crosses the 180th meridian."""
+
+    path: Path
+    west: float
+    south: float
+    east: float
+    north: float
+
+
+@dataclass(frozen=True, slots=True)
+class GeoPolygon:
+    """Inside `exterior` and outside of each of `interiors`, edges left out. Rings close themselves; degrees are a plane."""
+
+    path: Path
+    exterior: tuple[GeoPoint, ...]
+    interiors: tuple[tuple[GeoPoint, ...], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class HasVector:
+    """The point has a vector of this name."""
+
+    name: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,8 +246,11 @@ Filter: TypeAlias = (
     | Equals
     | OneOf
     | Range
+    | Interval
+    | NoneOf
     | ContainsAny
     | ContainsAll
+    | ContainsNull
     | ArrayLength
     | Exists
     | IsNull
@@ -193,6 +258,9 @@ Filter: TypeAlias = (
     | Like
     | TextMatch
     | GeoRadius
+    | GeoBox
+    | GeoPolygon
+    | HasVector
     | HasId
     | IdRange
     | IdLike
@@ -200,3 +268,7 @@ Filter: TypeAlias = (
 )
 
 EVERYTHING = AllOf(())
+
+
+def bounds_of(test: Range | Interval) -> tuple[Bound, ...]:
+    return test.bounds if isinstance(test, Interval) else (Bound(test.op, test.value),)

@@ -6,6 +6,7 @@ Not: whether a call is translated (plan), nor how (frontends), nor the calls of 
 
 from __future__ import annotations
 
+import functools
 from collections import defaultdict
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
@@ -13,25 +14,27 @@ from typing import Final, TypeVar
 
 from tenacity import AsyncRetrying, retry_if_exception, stop_after_delay, wait_exponential
 
+from proxy import reads
 from proxy.errors import ProxyError, Refused, Unavailable, Uncertain
 from proxy.mirror.mirror import Listing, Ticket
 from proxy.model.operation import (
-    Count,
+    Batch,
     DataWrite,
     Done,
-    Fetch,
-    Opaque,
+    Edit,
+    EditWhere,
     Patch,
     Put,
+    PutIf,
     Read,
     Remove,
     RemoveWhere,
-    Scan,
     SchemaWrite,
-    Search,
     Write,
     collection_of,
     keys_of,
+    named_keys,
+    selections,
 )
 from proxy.model.point import Key
 from proxy.ports import Backend, Clock, Frontend, Outcome, Reply, Request, Route
@@ -43,8 +46,8 @@ from proxy.store.catalog import StoredCatalog
 
 T = TypeVar("T")
 
-_READS: Final = (Search, Fetch, Scan, Count)
-_DATA_WRITES: Final = (Put, Remove, RemoveWhere, Patch, Opaque)
+_ALONE: Final = (Patch, PutIf, Edit, EditWhere, Batch)
+"""They read, decide, and write back: nothing may write in between."""
 
 
 class Translator:
@@ -66,11 +69,11 @@ class Translator:
     async def read(self, backend: Backend, request: Request) -> Reply:
         """From a secondary: what fails, fails at once."""
         operation = self._read_of(request)
-        return self._frontend.encode(request, operation, await execute.read(backend, operation), self._catalog)
+        return self._frontend.encode(request, operation, await reads.answer(backend, operation, self._catalog), self._catalog)
 
     async def read_primary(self, backend: Backend, request: Request) -> Reply:
         operation = self._read_of(request)
-        result = await self._bridged(lambda: execute.read(backend, operation))
+        result = await self._bridged(lambda: reads.answer(backend, operation, self._catalog))
         return self._frontend.encode(request, operation, result, self._catalog)
 
     async def write(self, backend: Backend, request: Request, route: Route, role: str, *, mirrored: bool) -> Reply:
@@ -94,24 +97,30 @@ class Translator:
         return reply
 
     async def listing(self, backend: Backend, operation: Write | Read) -> Listing | None:
-        """The keys that a write by filter selects; None for other writes, and where they are too many to list."""
-        if not isinstance(operation, RemoveWhere):
+        """The keys that a write by filter may touch; None for other writes, and where they are too many to list."""
+        if isinstance(operation, Read) or not (wanted := selections(operation)):
             return None
         since = self._mirror.position
-        keys = await self._bridged(lambda: execute.matching(backend, operation, self._expand_limit))
-        return None if keys is None else Listing(keys, since)
+        keys = dict.fromkeys(named_keys(operation) if isinstance(operation, Batch) else ())
+        for selection in wanted:
+            limit = self._expand_limit - len(keys)
+            found = await self._bridged(functools.partial(execute.matching, backend, selection, limit))
+            if found is None:
+                return None
+            keys |= dict.fromkeys(found)
+        return Listing(tuple(keys), since)
 
     # ---- inside ----
 
     def _read_of(self, request: Request) -> Read:
         operation = self._frontend.decode(request, self._catalog)
-        if not isinstance(operation, _READS):
+        if not isinstance(operation, Read):
             raise TypeError(f"{request.path!r} is routed as a read and means {type(operation).__name__}")
         return operation
 
     def _write_of(self, request: Request) -> Write:
         operation = self._frontend.decode(request, self._catalog)
-        if isinstance(operation, _READS):
+        if isinstance(operation, Read):
             raise TypeError(f"{request.path!r} is routed as a write and means {type(operation).__name__}")
         return operation
 
@@ -119,7 +128,7 @@ class Translator:
         return self._frontend.encode(request, operation, done, self._catalog)
 
     async def _run(self, backend: Backend, operation: Write, listing: Listing | None, ticket: Ticket | None) -> Done:
-        if isinstance(operation, _DATA_WRITES):
+        if isinstance(operation, DataWrite):
             return await self._bridged(lambda: _write(backend, operation, listing))
         return await self._change(backend, operation, ticket)
 
@@ -130,7 +139,7 @@ class Translator:
 
     async def _journaled(self, request: Request, route: Route, role: str, listing: Listing | None, operation: Write) -> Ticket:
         await self._mirror.room()
-        collection = collection_of(operation) if isinstance(operation, _DATA_WRITES) else ""
+        collection = collection_of(operation) if isinstance(operation, DataWrite) else ""
         ticket = self._mirror.begin(request, route, role, listing=listing, collection=collection)
         try:
             await reached(ticket.when_written)
@@ -150,7 +159,7 @@ class Translator:
 
     def _turn(self, operation: Write) -> AbstractAsyncContextManager[None]:
         turnstile = self._turnstiles[collection_of(operation)]
-        return turnstile.alone() if isinstance(operation, Patch) else turnstile.together()
+        return turnstile.alone() if isinstance(operation, _ALONE) else turnstile.together()
 
     async def _bridged(self, work: Callable[[], Awaitable[T]]) -> T:
         """Tries again while the side takes nothing: the application does not see a short outage. Writes are of state."""
@@ -173,15 +182,15 @@ def _touched(operation: Write, listing: Listing | None, error: BaseException) ->
     match operation:
         case _ if not isinstance(error, ProxyError) or isinstance(error, Uncertain):
             return None
-        case Put() | Patch() | Remove():
-            return keys_of(operation)
-        case RemoveWhere():
+        case RemoveWhere() | EditWhere() | Batch() if selections(operation):
             return None if listing is None else frozenset(listing.keys)
+        case Put() | Patch() | PutIf() | Remove() | Edit() | Batch():
+            return keys_of(operation)
         case _:
             return frozenset() if isinstance(error, Refused) else None
 
 
 async def _write(backend: Backend, operation: DataWrite, listing: Listing | None) -> Done:
-    if isinstance(operation, RemoveWhere) and listing is None:
-        return await execute.remove_in_pages(backend, operation)
+    if isinstance(operation, RemoveWhere | EditWhere) and listing is None:
+        return await execute.in_pages(backend, operation)
     return await execute.write(backend, operation, listing.keys if listing else ())

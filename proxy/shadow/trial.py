@@ -6,11 +6,12 @@ Owns: the calls of one trial and their order. Not: which samples (shadow), compa
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Final, assert_never
+from typing import Final, TypeAlias
 
 from proxy.errors import Broken, ProxyError, Refused, Unsupported
-from proxy.model.operation import Consistency, Count, Fetch, Hits, Read, Result, Scan, Search
-from proxy.ports import Backend, Catalog, Clock, Frontend
+from proxy.model.operation import BackendRead, Count, Fetch, Hits, Like, PageFrom, Result, Scan, Search
+from proxy.ports import Catalog, Clock, Frontend
+from proxy.reads import answer, searched
 from proxy.shadow.findings import Compared, Failed, Finding, Skip, Skipped, Unanswerable
 from proxy.shadow.judge import Busy, Rules, differences
 from proxy.shadow.pair import Extras, Pair, WriteWindow
@@ -18,6 +19,8 @@ from proxy.shadow.sample import Sample
 from proxy.shadow.search import SearchTrial
 
 DETAIL_DIFFERENCES: Final = 100  # enough to see what is wrong
+
+Comparable: TypeAlias = BackendRead | PageFrom | Like
 
 
 class Trials:
@@ -55,41 +58,36 @@ class Trials:
         name = self._frontend.collection(sample.request, self._catalog)
         return name if name in self._catalog.collections() else ""
 
-    def _read(self, sample: Sample) -> tuple[Read, Result]:
+    def _read(self, sample: Sample) -> tuple[Comparable, Result]:
         operation = self._frontend.decode(sample.request, self._catalog)
-        if not isinstance(operation, Search | Fetch | Scan | Count):
-            raise Refused(f"{sample.route.name} is no read")
+        if not isinstance(operation, Search | Fetch | Scan | Count | PageFrom | Like):
+            raise Refused(f"{sample.route.name} is no read that can be compared")
         reply = self._frontend.parse_read(sample.request, operation, sample.reply, self._catalog)
+        if isinstance(operation, PageFrom | Like):
+            return operation, reply
         return replace(operation, collection=self._catalog.resolve(operation.collection)), reply
 
-    async def _repeat(self, sample: Sample, read: Read, reply: Result, pair: Pair, extras: Extras) -> Finding:
+    async def _repeat(self, sample: Sample, read: Comparable, reply: Result, pair: Pair, extras: Extras) -> Finding:
         begun = self._clock.monotonic()
-        answer = await _ask(pair.secondary, read)
-        seconds = self._clock.monotonic() - begun
         schema = self._catalog.schema(read.collection)
+        if isinstance(read, Like):
+            read = await searched(pair.secondary, read, schema)
+        second = await answer(pair.secondary, read, self._catalog)
+        seconds = self._clock.monotonic() - begun
         if isinstance(read, Search):
-            asked = SearchTrial(read, _hits(reply), _hits(answer), pair, self.window, sample.since, schema)
+            asked = SearchTrial(read, _hits(reply), _hits(second), pair, self.window, sample.since, schema)
             return await asked.finding(seconds, extras)
         rules = Rules(schema, self._tolerance, pair.exact_length)
         busy = Busy(self.window.touched(read.collection, sample.since), schema.partitions)
-        found = differences(read, reply, answer, busy, rules)
+        found = differences(_scan_of(read) if isinstance(read, PageFrom) else read, reply, second, busy, rules)
         if found is None:
             return Skipped(read.collection, Skip.BUSY)
         return Compared(read.collection, seconds, not found, {"differences": found[:DETAIL_DIFFERENCES]})
 
 
-async def _ask(backend: Backend, read: Read) -> Result:
-    match read:
-        case Search():
-            return await backend.search(read, Consistency.CLIENT)
-        case Fetch():
-            return await backend.fetch(read)
-        case Scan():
-            return await backend.scan(read)
-        case Count():
-            return await backend.count(read)
-        case _:
-            assert_never(read)
+def _scan_of(read: PageFrom) -> Scan:
+    """For what it says of the page: that it begins somewhere in between."""
+    return replace(read.scan, after=read.start)
 
 
 def _hits(result: Result) -> Hits:

@@ -7,6 +7,7 @@ durable, then visible. Not: asking the databases when to look again (the caller 
 from __future__ import annotations
 
 import asyncio
+import functools
 import json
 import sqlite3
 from collections.abc import Callable, Mapping
@@ -18,6 +19,8 @@ from pydantic import TypeAdapter
 from proxy.errors import NotFound
 from proxy.model.evolve import evolved
 from proxy.model.operation import (
+    AddVector,
+    ChangeAliases,
     CreateCollection,
     CreateIndex,
     CreatePartition,
@@ -25,10 +28,12 @@ from proxy.model.operation import (
     DropCollection,
     DropIndex,
     DropPartition,
+    DropVector,
     RenameCollection,
     SchemaWrite,
     SetAlias,
     SetLoaded,
+    UpdateSettings,
 )
 from proxy.model.schema import Schema
 from proxy.ports import Backend
@@ -155,17 +160,25 @@ def changed(contents: Contents, change: SchemaWrite) -> Contents:
             return _without(contents, _named(contents, collection))
         case RenameCollection(collection, to):
             return _renamed(contents, _named(contents, collection), to)
+        case SetAlias() | DropAlias():
+            return _aliased(contents, change)
+        case SetLoaded(collection, loaded):
+            one = frozenset({_named(contents, collection)})
+            return replace(contents, released=contents.released - one if loaded else contents.released | one)
+        case ChangeAliases(changes):
+            return functools.reduce(changed, changes, contents)
+        case CreateIndex() | DropIndex() | CreatePartition() | DropPartition() | UpdateSettings() | AddVector() | DropVector():
+            return _evolved(contents, change)
+        case _:
+            assert_never(change)
+
+
+def _aliased(contents: Contents, change: SetAlias | DropAlias) -> Contents:
+    match change:
         case SetAlias(alias, collection):
             return replace(contents, aliases={**contents.aliases, alias: _named(contents, collection)})
         case DropAlias(alias):
             return replace(contents, aliases=_less(contents.aliases, alias))
-        case SetLoaded(collection, loaded):
-            one = frozenset({_named(contents, collection)})
-            return replace(contents, released=contents.released - one if loaded else contents.released | one)
-        case CreateIndex() | DropIndex() | CreatePartition() | DropPartition():
-            return _evolved(contents, change)
-        case _:
-            assert_never(change)
 
 
 def _created(contents: Contents, schema: Schema) -> Contents:
@@ -205,7 +218,10 @@ def _renamed(contents: Contents, collection: str, to: str) -> Contents:
     )
 
 
-def _evolved(contents: Contents, change: CreateIndex | DropIndex | CreatePartition | DropPartition) -> Contents:
+def _evolved(
+    contents: Contents,
+    change: CreateIndex | DropIndex | CreatePartition | DropPartition | UpdateSettings | AddVector | DropVector,
+) -> Contents:
     collection = _named(contents, change.collection)
     if collection not in contents.schemas:
         return contents

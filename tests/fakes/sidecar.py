@@ -28,6 +28,7 @@ from proxy.model.place import Place
 from proxy.model.point import Key
 from proxy.model.schema import Product
 from proxy.ports import Catalog, Headers, Kind, RelayTo, Reply, Request, Route, Work
+from proxy.reads import answer
 from proxy.routing import execute
 from proxy.routing.router import Router
 from proxy.routing.sides import Side, Sides
@@ -113,7 +114,7 @@ class SourceUpstream:
             return Reply(200, (), b'"source"')
         operation = self._frontend.decode(request, self._catalog)
         if route.kind is Kind.READ:
-            return self._encoded(request, operation, await execute.read(self._backend, operation))
+            return self._encoded(request, operation, await answer(self._backend, operation, self._catalog))
         if route.kind is Kind.SCHEMA:
             await self._backend.apply(operation)
             return Reply(200, (), b"[]")

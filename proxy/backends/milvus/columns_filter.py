@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import assert_never
 
 from proxy.backends.milvus.literals import LENGTHS, array, compare, equal, holds, literal, one_of, stored
@@ -12,18 +13,25 @@ from proxy.backends.milvus.texts import like
 from proxy.model.evaluate import ElementTest, FieldTest
 from proxy.model.filter import (
     ArrayLength,
+    Bound,
     ContainsAll,
     ContainsAny,
+    ContainsNull,
     Equals,
     Exists,
+    GeoBox,
+    GeoPolygon,
     GeoRadius,
+    Interval,
     IsEmpty,
     IsNull,
     Like,
     Nested,
+    NoneOf,
     OneOf,
     Range,
     TextMatch,
+    bounds_of,
 )
 from proxy.model.schema import FieldType
 
@@ -34,16 +42,24 @@ def scalar_test(test: ElementTest, text: str, kind: FieldType, aim: Aim) -> Expr
             return equal(text, kind, value)
         case OneOf(_, values):
             return one_of(text, kind, values)
-        case Range(_, op, value):
-            return compare(text, kind, op, value)
+        case NoneOf(_, values):
+            return negated(one_of(text, kind, values))
+        case Range() | Interval():
+            return _within(text, kind, bounds_of(test), aim)
         case Like(_, pattern):
             return like(text, pattern, aim) if kind is FieldType.STRING else NEVER
         case TextMatch():
             return inexact(aim, ALWAYS) if kind is FieldType.STRING else NEVER
-        case GeoRadius():
+        case GeoRadius() | GeoBox() | GeoPolygon():
             return NEVER
         case _:
             assert_never(test)
+
+
+def _within(text: str, kind: FieldType, bounds: Sequence[Bound], aim: Aim) -> Expr:
+    if kind is FieldType.STRING and any(isinstance(bound.value, datetime) for bound in bounds):
+        return inexact(aim, ALWAYS)
+    return both(compare(text, kind, bound.op, bound.value) for bound in bounds)
 
 
 def column_test(test: ElementTest | FieldTest, column: Column, aim: Aim) -> Expr:
@@ -53,7 +69,7 @@ def column_test(test: ElementTest | FieldTest, column: Column, aim: Aim) -> Expr
             return ALWAYS
         case IsNull() | IsEmpty():
             return absent
-        case ContainsAny() | ContainsAll() | ArrayLength() | Nested():
+        case ContainsAny() | ContainsAll() | ContainsNull() | ArrayLength() | Nested():
             return NEVER
         case _:
             return _unless_null(column, scalar_test(test, column.text, column.kind, aim))
@@ -68,7 +84,7 @@ def array_test(test: ElementTest | FieldTest, column: ArrayColumn, aim: Aim) -> 
         case IsEmpty():
             null = [Expr(f"{column.text} is null")] if column.nullable else []
             return either((*null, _length(column, 0)))
-        case Nested():
+        case Nested() | ContainsNull():
             return NEVER
         case _:
             return _unless_null(column, _array_test(test, column, aim))
@@ -81,7 +97,7 @@ def element_test(test: ElementTest | FieldTest, element: Element, aim: Aim) -> E
             return there
         case IsEmpty():
             return negated(there)
-        case IsNull() | ContainsAny() | ContainsAll() | ArrayLength() | Nested():
+        case IsNull() | ContainsAny() | ContainsAll() | ContainsNull() | ArrayLength() | Nested():
             return NEVER
         case _:
             return _unless_null(element.array, scalar_test(test, element.text, element.kind, aim))
@@ -97,9 +113,9 @@ def _array_test(test: ElementTest | ContainsAny | ContainsAll | ArrayLength, col
             return both(_contains_any(column, (value,)) for value in values)
         case ArrayLength(_, low, high):
             return _lengths(column, max(low or 0, 0), high, aim)
-        case Range() | Like() | TextMatch():
+        case NoneOf() | Range() | Interval() | Like() | TextMatch():
             return inexact(aim, negated(_length(column, 0)))
-        case GeoRadius():
+        case GeoRadius() | GeoBox() | GeoPolygon():
             return NEVER
         case _:
             assert_never(test)

@@ -24,8 +24,11 @@ from proxy.model.filter import (
     AnyOf,
     Exists,
     Filter,
+    GeoBox,
+    GeoPolygon,
     GeoRadius,
     HasId,
+    HasVector,
     IdLike,
     IdRange,
     IsEmpty,
@@ -64,7 +67,7 @@ def fields_of(condition: Filter) -> frozenset[str]:
             return frozenset[str]().union(*map(fields_of, parts))
         case Not(part):
             return fields_of(part)
-        case HasId() | IdRange() | IdLike():
+        case HasId() | IdRange() | IdLike() | HasVector():
             return frozenset()
         case _:
             return frozenset({str(condition.path[0])})
@@ -82,8 +85,10 @@ def _compile(condition: Filter, schema: Schema, aim: Aim) -> Expr:
             return _min_should([_compile(part, schema, aim) for part in parts], count, aim)
         case HasId() | IdRange() | IdLike():
             return _id_test(condition, schema, aim)
-        case GeoRadius():
+        case GeoRadius() | GeoBox() | GeoPolygon():
             raise Unsupported(Feature.FILTER_GEO, Product.MILVUS)
+        case HasVector():
+            raise Unsupported(Feature.FILTER_HAS_VECTOR, Product.MILVUS)
         case _:
             return _field_test(condition, schema, aim)
 

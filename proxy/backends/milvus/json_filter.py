@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
 from typing import Final, TypeAlias, assert_never
 
 from proxy.backends.milvus.literals import LENGTHS, array, is_number, literal, quoted
@@ -18,19 +19,26 @@ from proxy.backends.milvus.texts import like
 from proxy.model.evaluate import ElementTest, FieldTest
 from proxy.model.filter import (
     ArrayLength,
+    Bound,
     ContainsAll,
     ContainsAny,
+    ContainsNull,
     Equals,
     Exists,
+    GeoBox,
+    GeoPolygon,
     GeoRadius,
+    Interval,
     IsEmpty,
     IsNull,
     Like,
     Nested,
+    NoneOf,
     OneOf,
     Op,
     Range,
     TextMatch,
+    bounds_of,
 )
 
 Values: TypeAlias = Sequence[bool | float | str]
@@ -42,7 +50,7 @@ _INCLUSIVE: Final[Mapping[Op, Op]] = {Op.LT: Op.LE, Op.LE: Op.LE, Op.GT: Op.GE, 
 
 
 def json_test(test: ElementTest | FieldTest, value: JsonValue, aim: Aim) -> Expr:
-    if isinstance(test, GeoRadius):
+    if isinstance(test, GeoRadius | GeoBox | GeoPolygon):
         return NEVER
     expr = _json_test(test, value.text, aim)
     return inexact(aim, expr) if value.ambiguous else expr
@@ -54,14 +62,16 @@ def _json_test(test: ElementTest | FieldTest, text: str, aim: Aim) -> Expr:
             return _equals(text, (wanted,), aim)
         case OneOf(_, wanted):
             return _equals(text, wanted, aim)
-        case Range(_, op, bound):
-            return inexact(aim, either((_range(text, op, bound, aim), _array(text))), _range(text, op, bound, aim))
+        case NoneOf():
+            return inexact(aim, _exists(text))
+        case Range() | Interval():
+            return _interval(text, bounds_of(test), aim)
         case Like(_, pattern):
             scalar = like(text, pattern, aim, any_text=_text(text))
             return inexact(aim, either((scalar, _array(text))), scalar)
         case TextMatch():
             return inexact(aim, either((_text(text), _array(text))))
-        case GeoRadius():
+        case GeoRadius() | GeoBox() | GeoPolygon():
             return NEVER
         case _:
             return _field_test(test, text, aim)
@@ -82,7 +92,7 @@ def _field_test(test: FieldTest, text: str, aim: Aim) -> Expr:
             return inexact(aim, both((_exists(text), negated(_something(text)))))
         case IsEmpty():
             return inexact(aim, negated(_something(text)), negated(_exists(text)))
-        case Nested():
+        case ContainsNull() | Nested():
             return inexact(aim, _array(text))
         case _:
             assert_never(test)
@@ -131,6 +141,13 @@ def _each_class(wanted: Sequence[object], aim: Aim, ask: Callable[[Values], Expr
     ]
     exact = either(ask(values) for values in classes if values)
     return either((exact, inexact(aim, ask(large)))) if large else exact
+
+
+def _interval(text: str, bounds: Sequence[Bound], aim: Aim) -> Expr:
+    if any(isinstance(bound.value, datetime) for bound in bounds):
+        return inexact(aim, either((_text(text), _array(text))))
+    scalar = both(_range(text, bound.op, bound.value, aim) for bound in bounds)
+    return inexact(aim, either((scalar, _array(text))), scalar)
 
 
 def _range(text: str, op: Op, bound: object, aim: Aim) -> Expr:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import replace
-from typing import Any, Final, assert_never
+from typing import Any, Final
 
 from pymilvus.grpc_gen import common_pb2, milvus_pb2
 
@@ -22,10 +22,12 @@ from proxy.backends.milvus.creation import (
     simple_request,
     unsupported,
 )
-from proxy.errors import AlreadyExists, NotFound, Unavailable
+from proxy.errors import AlreadyExists, NotFound, Reason, Refused, Unavailable
 from proxy.milvus.schema import INDEX_NAME, collection_name, index_params, schema_of, split_name
-from proxy.model.evolve import same_collection
+from proxy.model.evolve import INDEXES, same_collection
 from proxy.model.operation import (
+    AddVector,
+    ChangeAliases,
     CreateCollection,
     CreateIndex,
     CreatePartition,
@@ -33,10 +35,12 @@ from proxy.model.operation import (
     DropCollection,
     DropIndex,
     DropPartition,
+    DropVector,
     RenameCollection,
     SchemaWrite,
     SetAlias,
     SetLoaded,
+    UpdateSettings,
 )
 from proxy.model.schema import Schema
 
@@ -92,14 +96,14 @@ class Structure:
                 await self._index(change)
             case DropPartition(collection, partition):
                 await self._drop_partition(collection, partition)
-            case SetAlias(alias, collection):
-                await self._set_alias(alias, collection)
+            case SetAlias() | DropAlias() | ChangeAliases():
+                await self._alias(change)
             case SetLoaded(collection, loaded):
                 await (self._load(collection) if loaded else self._release(collection))
-            case DropCollection() | CreatePartition() | DropAlias():  # Milvus takes these twice
+            case DropCollection() | CreatePartition():  # Milvus takes these twice
                 await self._write(type(change).__name__, simple_request(change), _place(change))
             case _:
-                assert_never(change)
+                _refuse_vectors(change)
 
     async def quiesce(self, collection: str) -> None:
         """Flushes and waits until the indexes hold everything."""
@@ -139,6 +143,8 @@ class Structure:
 
     async def _index(self, change: CreateIndex | DropIndex) -> None:
         match change:
+            case CreateIndex(params=params) if INDEXES in params:
+                pass  # a payload index of another product: it changes no answer
             case CreateIndex():
                 await self._write("CreateIndex", create_index(change), change.collection)
             case DropIndex():
@@ -146,6 +152,8 @@ class Structure:
 
     async def _drop_index(self, change: DropIndex) -> None:
         """Milvus refuses that while the collection is loaded; it is loaded again unless its vectors lack an index then."""
+        if all(index.field_name != change.field for index in await self._indexes(change.collection)):
+            return
         loaded = await self._load_state(change.collection) == common_pb2.LoadStateLoaded
         if loaded:
             await self._release(change.collection)
@@ -163,6 +171,16 @@ class Structure:
         await self._write("ReleasePartitions", release, collection)
         request = milvus_pb2.DropPartitionRequest(collection_name=name, partition_name=partition)
         await self._write("DropPartition", request, collection)
+
+    async def _alias(self, change: SetAlias | DropAlias | ChangeAliases) -> None:
+        match change:
+            case SetAlias(alias, collection):
+                await self._set_alias(alias, collection)
+            case DropAlias():  # Milvus takes it twice
+                await self._write("DropAlias", simple_request(change), _place(change))
+            case ChangeAliases(changes):
+                for each in changes:
+                    await self._alias(each)
 
     async def _set_alias(self, alias: str, collection: str) -> None:
         names = {"alias": split_name(alias)[1], "collection_name": split_name(collection)[1]}
@@ -223,6 +241,12 @@ class Structure:
 
     async def _write(self, method: str, request: Any, collection: str) -> Any:
         return await self._calls.write(method, request, split_name(collection)[0])
+
+
+def _refuse_vectors(change: UpdateSettings | AddVector | DropVector) -> None:
+    """Settings of another product have no place here, and are no harm."""
+    if not isinstance(change, UpdateSettings):
+        raise Refused("Milvus keeps the vectors that a collection was created with", Reason.UNSUPPORTED)
 
 
 def _place(change: DropCollection | CreatePartition | DropAlias) -> str:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Final, assert_never
+from typing import Final
 from uuid import UUID
 
 from proxy.backends.qdrant import compile, order
 from proxy.backends.qdrant.client import Client
 from proxy.backends.qdrant.features import FEATURES
-from proxy.backends.qdrant.ids import parse_id, point_id
+from proxy.backends.qdrant.ids import is_own_kind, parse_id, point_id
 from proxy.backends.qdrant.parse import beyond, parse_hits, parse_points
 from proxy.backends.qdrant.schema import fit
 from proxy.backends.qdrant.structure import Structure
@@ -20,6 +20,8 @@ from proxy.errors import Reason, Refused, Unsupported
 from proxy.model.evolve import evolved
 from proxy.model.feature import Feature, Support
 from proxy.model.operation import (
+    AddVector,
+    ChangeAliases,
     Consistency,
     Count,
     CreateCollection,
@@ -29,6 +31,7 @@ from proxy.model.operation import (
     DropCollection,
     DropIndex,
     DropPartition,
+    DropVector,
     Fetch,
     Hits,
     Page,
@@ -38,6 +41,7 @@ from proxy.model.operation import (
     Search,
     SetAlias,
     SetLoaded,
+    UpdateSettings,
 )
 from proxy.model.point import Key, Point
 from proxy.model.schema import Product, Schema
@@ -176,12 +180,23 @@ class QdrantBackend:
                 await self._structure.create_index(change, evolved(self._catalog.schema(collection), change))
             case DropPartition(collection, partition):
                 await self._structure.drop_partition(collection, partition)
-            case SetAlias() | DropAlias():
-                await self._structure.alias(change)
+            case SetAlias() | DropAlias() | ChangeAliases():
+                await self._structure.change_aliases(change.changes if isinstance(change, ChangeAliases) else (change,))
             case DropIndex() | CreatePartition() | SetLoaded():
                 pass  # an index more changes no answer; partitions are values; collections are always loaded
             case _:
-                assert_never(change)
+                await self._apply_own(change)
+
+    async def _apply_own(self, change: UpdateSettings | AddVector | DropVector) -> None:
+        """What only Qdrant's own clients ask for."""
+        match change:
+            case UpdateSettings(collection, _, patch):
+                if is_own_kind(self._catalog.schema(collection)):
+                    await self._structure.update_settings(collection, patch)
+            case AddVector(collection, field):
+                await self._structure.add_vector(collection, field)
+            case DropVector(collection, name):
+                await self._structure.drop_vector(collection, name)
 
     async def quiesce(self, collection: str) -> None:
         await self._structure.quiesce(collection)

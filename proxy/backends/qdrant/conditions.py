@@ -9,7 +9,7 @@ import math
 import re
 from collections.abc import Iterable, Sequence
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, assert_never
 
 from google.protobuf.timestamp_pb2 import Timestamp
 from qdrant_client import grpc
@@ -17,8 +17,10 @@ from qdrant_client import grpc
 from proxy.backends.qdrant.exact import INT64_MAX, INT64_MIN
 from proxy.backends.qdrant.payload import DOUBLE_LIMIT, double, instant
 from proxy.errors import Unsupported
+from proxy.model.evaluate import GeoTest
 from proxy.model.feature import Feature
-from proxy.model.filter import Op
+from proxy.model.filter import Bound, GeoBox, GeoPolygon, GeoRadius, Op
+from proxy.model.point import GeoPoint
 from proxy.model.schema import Product
 
 _BOUND: Final = {Op.LT: "lt", Op.LE: "lte", Op.GT: "gt", Op.GE: "gte"}
@@ -100,8 +102,26 @@ def equal_time(key: str, value: datetime) -> grpc.Condition:
     return field(key, datetime_range=grpc.DatetimeRange(gte=moment, lte=moment))
 
 
-def time_range(key: str, op: Op, bound: datetime) -> grpc.Condition:
-    return field(key, datetime_range=grpc.DatetimeRange(**{_BOUND[op]: _timestamp(bound)}))
+def geo(key: str, test: GeoTest) -> grpc.Condition:
+    match test:
+        case GeoRadius(_, center, meters):
+            return field(key, geo_radius=grpc.GeoRadius(center=_geo_point(center), radius=meters))
+        case GeoBox(_, west, south, east, north):
+            corners = {"top_left": grpc.GeoPoint(lon=west, lat=north), "bottom_right": grpc.GeoPoint(lon=east, lat=south)}
+            return field(key, geo_bounding_box=grpc.GeoBoundingBox(**corners))
+        case GeoPolygon(_, exterior, interiors):
+            polygon = grpc.GeoPolygon(exterior=_ring(exterior), interiors=map(_ring, interiors))
+            return field(key, geo_polygon=polygon)
+        case _:
+            assert_never(test)
+
+
+def _ring(points: Sequence[GeoPoint]) -> grpc.GeoLineString:
+    return grpc.GeoLineString(points=map(_geo_point, points))
+
+
+def _geo_point(point: GeoPoint) -> grpc.GeoPoint:
+    return grpc.GeoPoint(lon=point.lon, lat=point.lat)
 
 
 # ---- numbers: without an index Qdrant compares them as doubles; payload.py stores whole doubles from 2**53 on as integers ----
@@ -114,6 +134,22 @@ def equal_number(key: str, value: int | float) -> grpc.Condition:
     if _is_wide(value):
         return integers(key, [int(value)])
     return field(key, range=grpc.Range(gte=double(value), lte=double(value)))
+
+
+def interval(key: str, bounds: Sequence[Bound]) -> grpc.Condition:
+    """Of bounds of one class. Raises Unsupported for texts, and for several bounds where integers share a double."""
+    values = [bound.value for bound in bounds]
+    if all(isinstance(value, datetime) for value in values):
+        moments = {_BOUND[bound.op]: _timestamp(bound.value) for bound in bounds if isinstance(bound.value, datetime)}
+        return field(key, datetime_range=grpc.DatetimeRange(**moments))
+    numbers = [(bound.op, bound.value) for bound in bounds if isinstance(bound.value, int | float)]
+    if len(numbers) < len(bounds):
+        raise Unsupported(Feature.FILTER_TEXT_RANGE, Product.QDRANT)
+    if len(numbers) == 1:
+        return number_range(key, *numbers[0])
+    if any(math.isnan(value) or _is_wide(value) for _, value in numbers):
+        raise Unsupported(Feature.FILTER_RANGE, Product.QDRANT, "an interval of integers that are no doubles")
+    return field(key, range=grpc.Range(**{_BOUND[op]: double(value) for op, value in numbers}))
 
 
 def number_range(key: str, op: Op, bound: int | float) -> grpc.Condition:

@@ -31,6 +31,7 @@ NATIVE: Final = frozenset(
         Feature.FILTER_PREFIX,
         Feature.FILTER_GEO,
         Feature.FILTER_NESTED,
+        Feature.FILTER_HAS_VECTOR,
         Feature.SEARCH_BATCH,
         Feature.SEARCH_OFFSET,
         Feature.SCAN,
@@ -51,6 +52,8 @@ EMULATED: Final = frozenset(
         Feature.FILTER_EXISTS,  # empty arrays are listed in the payload
         Feature.FILTER_ID,
         Feature.FILTER_ID_RANGE,
+        Feature.SEARCH_GROUP,  # made of plain searches
+        Feature.SEARCH_HYBRID,  # likewise
         Feature.SEARCH_RANGE,  # the far bound by fetching more
     }
 )
@@ -64,8 +67,6 @@ ABSENT: Final = frozenset(
         Feature.FILTER_TEXT,  # its tokens depend on an index
         Feature.FILTER_ARITHMETIC,
         Feature.FILTER_FIELD_COMPARE,
-        Feature.SEARCH_GROUP,
-        Feature.SEARCH_HYBRID,
         Feature.SEARCH_FULL_TEXT,
         Feature.RENAME,
     }

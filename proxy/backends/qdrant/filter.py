@@ -19,6 +19,7 @@ from proxy.backends.qdrant.conditions import all_of, any_of, is_empty, is_null, 
 from proxy.backends.qdrant.ids import is_own_kind, mapped_id, point_id
 from proxy.backends.qdrant.names import EMPTY, ID, PARTITION, field_name, json_path
 from proxy.errors import Unsupported
+from proxy.model.evaluate import GeoTest
 from proxy.model.feature import Feature
 from proxy.model.filter import (
     AllOf,
@@ -26,24 +27,31 @@ from proxy.model.filter import (
     ArrayLength,
     ContainsAll,
     ContainsAny,
+    ContainsNull,
     Equals,
     Exists,
     Filter,
+    GeoBox,
+    GeoPolygon,
     GeoRadius,
     HasId,
+    HasVector,
     IdLike,
     IdRange,
+    Interval,
     IsEmpty,
     IsNull,
     Like,
     MinShould,
     Nested,
+    NoneOf,
     Not,
     OneOf,
     Path,
     Range,
     Scalar,
     TextMatch,
+    bounds_of,
 )
 from proxy.model.point import Key
 from proxy.model.schema import FieldType, IdKind, Product, Schema
@@ -51,8 +59,8 @@ from proxy.model.schema import FieldType, IdKind, Product, Schema
 _INTEGERS: Final = frozenset({FieldType.INT8, FieldType.INT16, FieldType.INT32, FieldType.INT64})
 
 LogicTest: TypeAlias = AllOf | AnyOf | Not | MinShould
-ValueTest: TypeAlias = Equals | OneOf | Range | Like | TextMatch | GeoRadius
-ArrayTest: TypeAlias = ContainsAny | ContainsAll | ArrayLength
+ValueTest: TypeAlias = Equals | OneOf | NoneOf | Range | Interval | Like | TextMatch | GeoTest
+ArrayTest: TypeAlias = ContainsAny | ContainsAll | ContainsNull | ArrayLength
 PresenceTest: TypeAlias = Exists | IsNull | IsEmpty
 IdTest: TypeAlias = HasId | IdRange | IdLike
 
@@ -88,9 +96,7 @@ def _condition(condition: Filter, scope: _Scope) -> grpc.Condition:
     match condition:
         case AllOf() | AnyOf() | Not() | MinShould():
             return _logic(condition, scope)
-        case Equals() | OneOf() | Range() | Like() | TextMatch() | GeoRadius():
-            return _value(condition, scope)
-        case ContainsAny() | ContainsAll() | ArrayLength():
+        case ContainsAny() | ContainsAll() | ContainsNull() | ArrayLength():
             return _array(condition, scope)
         case Exists() | IsNull() | IsEmpty():
             return _presence(condition, scope)
@@ -99,8 +105,10 @@ def _condition(condition: Filter, scope: _Scope) -> grpc.Condition:
         case Nested(path, part):
             inner = grpc.Filter(must=[_condition(part, replace(scope, nested=True))])
             return grpc.Condition(nested=grpc.NestedCondition(key=scope.key(path), filter=inner))
+        case HasVector(name):
+            return _has_vector(name, scope)
         case _:
-            assert_never(condition)
+            return _value(condition, scope)
 
 
 def _logic(condition: LogicTest, scope: _Scope) -> grpc.Condition:
@@ -123,15 +131,16 @@ def _value(condition: ValueTest, scope: _Scope) -> grpc.Condition:
             return _equals(path, value, scope)
         case OneOf(path, values):
             return _one_of(path, values, scope)
-        case Range():
-            return _range(condition, scope)
+        case NoneOf(path, values):
+            return _none_of(path, values, scope)
+        case Range() | Interval():
+            return conditions.interval(scope.key(condition.path), bounds_of(condition))
         case Like(path, pattern):
             return conditions.like(scope.key(path), pattern)
         case TextMatch():
             raise Unsupported(Feature.FILTER_TEXT, Product.QDRANT)
-        case GeoRadius(path, center, meters):
-            circle = grpc.GeoRadius(center=grpc.GeoPoint(lon=center.lon, lat=center.lat), radius=meters)
-            return conditions.field(scope.key(path), geo_radius=circle)
+        case GeoRadius() | GeoBox() | GeoPolygon():
+            return conditions.geo(scope.key(condition.path), condition)
         case _:
             assert_never(condition)
 
@@ -165,17 +174,20 @@ def _one_of(path: Path, values: Sequence[Scalar], scope: _Scope) -> grpc.Conditi
     return any_of(parts)
 
 
-def _range(condition: Range, scope: _Scope) -> grpc.Condition:
-    key, bound = scope.key(condition.path), condition.value
-    match bound:
-        case str():
-            raise Unsupported(Feature.FILTER_TEXT_RANGE, Product.QDRANT)
-        case datetime():
-            return conditions.time_range(key, condition.op, bound)
-        case int() | float():
-            return conditions.number_range(key, condition.op, bound)
-        case _:
-            assert_never(bound)
+def _none_of(path: Path, values: Sequence[Scalar], scope: _Scope) -> grpc.Condition:
+    """Qdrant's `except` knows texts or integers, which none of its doubles equals: a list of one kind, without numbers."""
+    key = scope.key(path)
+    if all(isinstance(value, str | UUID) for value in values):
+        return conditions.match(key, except_keywords=grpc.RepeatedStrings(strings=map(str, values)))
+    if all(type(value) is int for value in values) and scope.holds_integers(path):
+        return conditions.match(key, except_integers=grpc.RepeatedIntegers(integers=[v for v in values if type(v) is int]))
+    raise Unsupported(Feature.FILTER_ARRAY, Product.QDRANT, "a value that is none of several numbers of any type")
+
+
+def _has_vector(name: str, scope: _Scope) -> grpc.Condition:
+    if scope.nested:
+        raise Unsupported(Feature.FILTER_NESTED, Product.QDRANT, "a vector inside a condition on array elements")
+    return grpc.Condition(has_vector=grpc.HasVectorCondition(has_vector=name))
 
 
 # ---- arrays, presence ----
@@ -189,6 +201,8 @@ def _array(condition: ArrayTest, scope: _Scope) -> grpc.Condition:
             return any_of([_filled_array(path, scope), _empty_array(path, scope)])
         case ContainsAll(path, values):
             return all_of([*(_equals(path, value, scope) for value in values), _filled_array(path, scope)])
+        case ContainsNull(path):
+            return all_of([is_null(scope.key(path)), negation(is_empty(scope.key(path)))])
         case ArrayLength(path, low, high):
             return _array_length(path, max(low or 0, 0), high, scope)
         case _:

@@ -21,17 +21,8 @@ from proxy.backends.qdrant.names import (
 )
 from proxy.model.schema import DType, Field, FieldType, IdKind, Metric, Schema, VectorField, VectorKind
 from proxy.ports import Fit
+from proxy.qdrant.schema import DISTANCES, FIELD_TYPES, INDEX_NAMES, Index, native_of, vectors_of
 
-Index = grpc.PayloadSchemaType
-"""As a collection tells it; requests use FieldType, which counts from 0."""
-
-_DISTANCES: Final[Mapping[Metric, grpc.Distance.ValueType]] = {
-    Metric.COSINE: grpc.Distance.Cosine,
-    Metric.DOT: grpc.Distance.Dot,
-    Metric.EUCLIDEAN: grpc.Distance.Euclid,
-    Metric.MANHATTAN: grpc.Distance.Manhattan,
-}
-_METRICS: Final = {distance: metric for metric, distance in _DISTANCES.items()}
 PROVISIONAL_METRIC: Final = Metric.EUCLIDEAN
 """Of a vector whose metric no index has named yet: keeps vectors as they are until then."""
 
@@ -48,18 +39,8 @@ _INDEXES: Final[Mapping[FieldType, grpc.FieldType.ValueType]] = {
     FieldType.UUID: grpc.FieldType.FieldTypeKeyword,
     FieldType.GEO: grpc.FieldType.FieldTypeGeo,
 }
-_FIELD_TYPES: Final[Mapping[grpc.PayloadSchemaType.ValueType, FieldType]] = {
-    Index.Keyword: FieldType.STRING,
-    Index.Integer: FieldType.INT64,
-    Index.Float: FieldType.FLOAT64,
-    Index.Geo: FieldType.GEO,
-    Index.Text: FieldType.STRING,
-    Index.Bool: FieldType.BOOL,
-    Index.Datetime: FieldType.DATETIME,
-    Index.Uuid: FieldType.UUID,
-}
-_INDEX_NAMES: Final = {number: name for name, number in Index.items()}
 _FIELD_INDEX_NAMES: Final = {number: name.removeprefix("FieldType") for name, number in grpc.FieldType.items()}
+OWN_FIELDS: Final = frozenset({ID, PARTITION, EMPTY})
 _MAX_DIM: Final = 65536
 _WIDENED: Final = frozenset({DType.FLOAT16, DType.BFLOAT16, DType.INT8, DType.UINT8})
 
@@ -108,11 +89,23 @@ def index_path(field: str, schema: Schema) -> str:
 
 
 def _params(vector: VectorField) -> grpc.VectorParams:
-    distance = _DISTANCES.get(vector.metric or PROVISIONAL_METRIC, grpc.Distance.UnknownDistance)
+    distance = DISTANCES.get(vector.metric or PROVISIONAL_METRIC, grpc.Distance.UnknownDistance)
     params = grpc.VectorParams(size=vector.dim, distance=distance)
     if vector.kind is VectorKind.MULTI:
         params.multivector_config.CopyFrom(grpc.MultiVectorConfig(comparator=grpc.MultiVectorComparator.MaxSim))
     return params
+
+
+def add_vector(collection: str, vector: VectorField) -> grpc.CreateVectorNameRequest:
+    request = grpc.CreateVectorNameRequest(collection_name=collection_name(collection), wait=True, vector_name=vector.name)
+    if vector.kind is VectorKind.SPARSE:
+        request.sparse_config.SetInParent()
+        return request
+    params = _params(vector)
+    request.dense_config.size, request.dense_config.distance = params.size, params.distance
+    if params.HasField("multivector_config"):
+        request.dense_config.multivector_config.CopyFrom(params.multivector_config)
+    return request
 
 
 # ---- what cannot be kept, what cannot be ----
@@ -156,7 +149,7 @@ def _vector_refusals(vector: VectorField) -> list[str]:
         return [f"vector {name} is binary, which Qdrant does not have"]
     if vector.kind is VectorKind.SPARSE:
         return [] if vector.metric in (None, Metric.DOT) else [f"vector {name} is sparse: Qdrant compares those by dot only"]
-    if vector.metric is not None and vector.metric not in _DISTANCES:
+    if vector.metric is not None and vector.metric not in DISTANCES:
         refusals.append(f"vector {name} has the metric {vector.metric}, which Qdrant does not have")
     if not 1 <= vector.dim <= _MAX_DIM:
         refusals.append(f"vector {name} has dimension {vector.dim}; Qdrant has 1 to {_MAX_DIM}")
@@ -171,11 +164,11 @@ def parse_schema(collection: str, found: grpc.CollectionInfo, partitions: tuple[
     indexes = dict(found.payload_schema)
     return Schema(
         collection=collection,
-        vectors=_parse_vectors(found.config.params),
+        vectors=vectors_of(found.config.params),
         fields={field.name: field for path, index in indexes.items() if (field := _parse_field(path, index)) is not None},
         id_kind=_parse_id_kind(indexes.get(ID)),
         partitions=partitions,
-        native={"config": MessageToDict(found.config, preserving_proto_field_name=True)},
+        native=native_of(found.config, {path: index for path, index in indexes.items() if path not in OWN_FIELDS}),
     )
 
 
@@ -203,25 +196,11 @@ def _said(vector: VectorField | None) -> str:
     return f"{vector.kind}, dimension {vector.dim}, {vector.metric or 'any metric'}"
 
 
-def _parse_vectors(params: grpc.CollectionParams) -> dict[str, VectorField]:
-    config = params.vectors_config
-    dense = {"": config.params} if config.HasField("params") else dict(config.params_map.map)
-    fields = {name: _parse_vector(name, each) for name, each in dense.items()}
-    sparse = params.sparse_vectors_config.map
-    return fields | {name: VectorField(name, VectorKind.SPARSE, 0, Metric.DOT) for name in sparse}
-
-
-def _parse_vector(name: str, params: grpc.VectorParams) -> VectorField:
-    kind = VectorKind.MULTI if params.HasField("multivector_config") else VectorKind.DENSE
-    return VectorField(name, kind, int(params.size), _METRICS.get(params.distance))
-
-
 def _parse_field(path: str, index: grpc.PayloadSchemaInfo) -> Field | None:
     name = path.removeprefix('"').removesuffix('"')
-    own = name in (ID, PARTITION, EMPTY)
-    if own or index.data_type not in _FIELD_TYPES:
+    if name in OWN_FIELDS or index.data_type not in FIELD_TYPES:
         return None
-    return Field(parse_field_name(name), _FIELD_TYPES[index.data_type], index=_INDEX_NAMES[index.data_type].lower())
+    return Field(parse_field_name(name), FIELD_TYPES[index.data_type], index=INDEX_NAMES[index.data_type].lower())
 
 
 def _parse_id_kind(index: grpc.PayloadSchemaInfo | None) -> IdKind:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
-from typing import Final
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
 
+from google.protobuf.json_format import ParseDict
 from qdrant_client import grpc
 
 from proxy.backends.qdrant import compile, schema
@@ -14,7 +15,7 @@ from proxy.backends.qdrant.names import PARTITION, collection_name, parse_collec
 from proxy.errors import AlreadyExists, NotFound, Reason, Refused, Unavailable, Unsupported
 from proxy.model.feature import Feature
 from proxy.model.operation import CreateIndex, DropAlias, SetAlias
-from proxy.model.schema import DType, Product, Schema
+from proxy.model.schema import DType, Product, Schema, VectorField
 
 MAX_PARTITIONS: Final = 4096
 """As many as Milvus allows a collection; `describe` tells no more."""
@@ -69,17 +70,38 @@ class Structure:
     async def drop_partition(self, collection: str, partition: str) -> None:
         await self._client.update(self._client.points.Delete, compile.delete_partition(collection, partition))
 
-    async def alias(self, change: SetAlias | DropAlias) -> None:
-        """Moving an alias is one atomic request."""
-        name = collection_name(change.alias)
-        actions = (
-            [grpc.AliasOperations(delete_alias=grpc.DeleteAlias(alias_name=name))] if await self._has_alias(change) else []
-        )
-        if isinstance(change, SetAlias):
-            target = grpc.CreateAlias(collection_name=collection_name(change.collection), alias_name=name)
-            actions.append(grpc.AliasOperations(create_alias=target))
+    async def change_aliases(self, changes: Sequence[SetAlias | DropAlias]) -> None:
+        """One atomic request, as moving one alias is."""
+        known = set(await self.aliases())
+        actions: list[grpc.AliasOperations] = []
+        for change in changes:
+            name = collection_name(change.alias)
+            if change.alias in known:
+                actions.append(grpc.AliasOperations(delete_alias=grpc.DeleteAlias(alias_name=name)))
+                known.discard(change.alias)
+            if isinstance(change, SetAlias):
+                target = grpc.CreateAlias(collection_name=collection_name(change.collection), alias_name=name)
+                actions.append(grpc.AliasOperations(create_alias=target))
+                known.add(change.alias)
         if actions:
             await self._client.write(self._client.collections.UpdateAliases, grpc.ChangeAliases(actions=actions))
+
+    async def update_settings(self, collection: str, patch: Mapping[str, Any]) -> None:
+        request = ParseDict(dict(patch), grpc.UpdateCollection(), ignore_unknown_fields=True)
+        request.collection_name = collection_name(collection)
+        await self._client.write(self._client.collections.Update, request)
+
+    async def add_vector(self, collection: str, field: VectorField) -> None:
+        if field.name in (await self.describe(collection)).vectors:
+            return
+        request = schema.add_vector(collection, field)
+        await self._client.update(self._client.points.CreateVectorName, request)
+
+    async def drop_vector(self, collection: str, name: str) -> None:
+        if name not in (await self.describe(collection)).vectors:
+            return
+        request = grpc.DeleteVectorNameRequest(collection_name=collection_name(collection), wait=True, vector_name=name)
+        await self._client.update(self._client.points.DeleteVectorName, request)
 
     async def quiesce(self, collection: str) -> None:
         """Waits for Qdrant's own indexing."""
@@ -112,9 +134,6 @@ class Structure:
     async def _exists(self, collection: str) -> bool:
         request = grpc.CollectionExistsRequest(collection_name=collection_name(collection))
         return bool((await self._client.read(self._client.collections.CollectionExists, request)).result.exists)
-
-    async def _has_alias(self, change: SetAlias | DropAlias) -> bool:
-        return change.alias in await self.aliases()
 
     async def _look(self, collection: str) -> grpc.CollectionInfo:
         request = grpc.GetCollectionInfoRequest(collection_name=collection_name(collection))

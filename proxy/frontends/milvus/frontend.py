@@ -29,6 +29,7 @@ _UNSPOKEN: Final = frozenset(
         Feature.NON_FINITE_VALUES,
         Feature.FILTER_TEXT,
         Feature.FILTER_GEO,
+        Feature.FILTER_HAS_VECTOR,
         Feature.FILTER_NESTED,
     }
 )

@@ -10,7 +10,7 @@ from proxy.frontends.milvus.decode_read import COUNT
 from proxy.frontends.milvus.routes import Message
 from proxy.milvus.columns import ids_of, points_of, values_of
 from proxy.milvus.status import error_of
-from proxy.model.operation import Count, Fetch, Hit, Hits, Page, Read, Result, Scan, Search
+from proxy.model.operation import Count, Hit, Hits, Page, Read, Result, Scan, Search
 from proxy.model.schema import Metric, Schema
 
 
@@ -29,8 +29,8 @@ def parse_read(message: Message, operation: Read, schema: Schema) -> Result:
             return _count(message)
         case Scan():
             return _page(message, operation, schema)
-        case Fetch():
-            raise Broken("no request of Milvus's is read as a Fetch")
+        case _:
+            raise Broken(f"no request of Milvus's is read as a {type(operation).__name__}")
 
 
 def _partition(operation: Search | Scan) -> str | None:

@@ -12,10 +12,10 @@ from typing import Any
 import qdrant_edge as edge
 from qdrant_client import models
 
-from proxy.local.qdrant.describe import collection_config
 from proxy.local.qdrant.engine import member_name, twin
 from proxy.local.qdrant.errors import engine_faults
 from proxy.local.qdrant.settings import engine_config
+from proxy.qdrant.settings import collection_config
 
 FieldSchema = models.PayloadSchemaType | models.PayloadSchemaParams
 

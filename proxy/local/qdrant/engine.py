@@ -15,6 +15,7 @@ from pydantic import BaseModel
 from qdrant_client import models
 
 from proxy.local.qdrant.errors import VALIDATION, Fault, absent
+from proxy.qdrant.settings import given
 
 _ENUMS: Final[Mapping[type, type]] = {
     models.BinaryQuantizationEncoding: edge.BinaryQuantizationEncoding,
@@ -80,11 +81,6 @@ def twin(value: Any) -> Any:
             return [twin(part) for part in value]
         case _:
             return value
-
-
-def given(model: BaseModel) -> dict[str, Any]:
-    """The fields of a model that have a value, unconverted."""
-    return {name: value for name in type(model).model_fields if (value := getattr(model, name)) is not None}
 
 
 def member_name(member: Any) -> str:

@@ -1,33 +1,28 @@
 """Every refusal of the local server, with the codes and prefixes of the real one; and the engine's failures as refusals.
 
-Owns: the table of kinds. Not: how a reply is written (rest, grpc_server).
+Not: the kinds (proxy.qdrant.kinds), how a reply is written (rest, grpc_server).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import Final
 
-from grpc import StatusCode
+from proxy.qdrant.kinds import ABSENT, BAD_REQUEST, EXISTS, FORMAT, INTERNAL, NOT_FOUND, VALIDATION, WRONG_INPUT, Kind
 
-
-@dataclass(frozen=True, slots=True)
-class Kind:
-    http: int
-    grpc: StatusCode
-    prefix: str
-
-
-WRONG_INPUT: Final = Kind(400, StatusCode.INVALID_ARGUMENT, "Wrong input: ")
-BAD_REQUEST: Final = Kind(400, StatusCode.INVALID_ARGUMENT, "Bad request: ")
-FORMAT: Final = Kind(400, StatusCode.INVALID_ARGUMENT, "Format error in JSON body: ")
-VALIDATION: Final = Kind(422, StatusCode.INVALID_ARGUMENT, "Validation error in JSON body: ")
-NOT_FOUND: Final = Kind(404, StatusCode.NOT_FOUND, "Not found: ")
-EXISTS: Final = Kind(409, StatusCode.ALREADY_EXISTS, "Wrong input: ")
-ABSENT: Final = Kind(501, StatusCode.UNIMPLEMENTED, "")
-INTERNAL: Final = Kind(500, StatusCode.INTERNAL, "Service internal error: ")
+__all__ = [
+    "ABSENT",
+    "BAD_REQUEST",
+    "EXISTS",
+    "FORMAT",
+    "INTERNAL",
+    "NOT_FOUND",
+    "VALIDATION",
+    "WRONG_INPUT",
+    "Fault",
+    "absent",
+    "engine_faults",
+]
 
 
 class Fault(Exception):

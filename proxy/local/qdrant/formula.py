@@ -8,8 +8,9 @@ from typing import Any, Final
 import qdrant_edge as edge
 from qdrant_client import models
 
-from proxy.local.qdrant.engine import given, twin
+from proxy.local.qdrant.engine import twin
 from proxy.local.qdrant.filters import compile_condition
+from proxy.qdrant.settings import given
 
 _E = edge.Expression
 

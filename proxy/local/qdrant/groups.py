@@ -14,10 +14,11 @@ import qdrant_edge as edge
 from qdrant_client import models
 
 from proxy.local.qdrant.collection import Collection
-from proxy.local.qdrant.engine import check_limit, given
+from proxy.local.qdrant.engine import check_limit
 from proxy.local.qdrant.errors import FORMAT, Fault
 from proxy.local.qdrant.queries import Find, compile_query
 from proxy.local.qdrant.reads import retrieve
+from proxy.qdrant.settings import given
 
 DEFAULT_GROUPS: Final = 10
 DEFAULT_GROUP_SIZE: Final = 3

@@ -11,34 +11,11 @@ from qdrant_client.conversions.conversion import GrpcToRest, RestToGrpc
 
 from proxy.local.qdrant.config import TITLE, VERSION
 from proxy.local.qdrant.registry import Registry
-
-# Fields of CreateCollection that are set or not, their names in the REST model, and their conversions.
-_SETTINGS: Final[Mapping[str, tuple[str, Callable[[Any], Any]]]] = {
-    "vectors_config": ("vectors", GrpcToRest.convert_vectors_config),
-    "sparse_vectors_config": ("sparse_vectors", GrpcToRest.convert_sparse_vector_config),
-    "hnsw_config": ("hnsw_config", GrpcToRest.convert_hnsw_config_diff),
-    "wal_config": ("wal_config", GrpcToRest.convert_wal_config_diff),
-    "optimizers_config": ("optimizers_config", GrpcToRest.convert_optimizers_config_diff),
-    "quantization_config": ("quantization_config", GrpcToRest.convert_quantization_config),
-    "strict_mode_config": ("strict_mode_config", GrpcToRest.convert_strict_mode_config),
-    "sharding_method": ("sharding_method", GrpcToRest.convert_sharding_method),
-    "payload": ("payload", GrpcToRest.convert_payload_storage_params),
-    "id_tracker": ("id_tracker", GrpcToRest.convert_id_tracker_params),
-    "shard_number": ("shard_number", int),
-    "replication_factor": ("replication_factor", int),
-    "write_consistency_factor": ("write_consistency_factor", int),
-    "on_disk_payload": ("on_disk_payload", bool),
-}
-
-
-def _settings(request: Any) -> models.CreateCollection:
-    found = {name: convert(getattr(request, field)) for field, (name, convert) in _SETTINGS.items() if request.HasField(field)}
-    metadata = GrpcToRest.convert_payload(request.metadata) or None
-    return models.CreateCollection(**found, metadata=metadata)
+from proxy.qdrant.settings import create_request
 
 
 def _create(registry: Registry, request: Any) -> pb.CollectionOperationResponse:
-    registry.create(request.collection_name, _settings(request))
+    registry.create(request.collection_name, create_request(request))
     return pb.CollectionOperationResponse(result=True)
 
 

@@ -11,9 +11,10 @@ from qdrant_client.conversions.conversion import GrpcToRest, RestToGrpc
 
 from proxy.local.qdrant import reads
 from proxy.local.qdrant.groups import query_groups
-from proxy.local.qdrant.grpc_wire import encode_group, encode_id, encode_record, encode_scored, optional, refuse_shards
+from proxy.local.qdrant.grpc_wire import encode_group, encode_id, encode_record, encode_scored, refuse_shards
 from proxy.local.qdrant.matrix import Matrix, distance_matrix
 from proxy.local.qdrant.registry import Registry
+from proxy.qdrant.settings import optional
 
 
 def _get(registry: Registry, request: Any) -> pb.GetResponse:

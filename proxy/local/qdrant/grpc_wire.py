@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 from uuid import UUID
 
@@ -16,11 +16,6 @@ from proxy.local.qdrant.shapes import Shapes
 from proxy.local.qdrant.vectors import EngineId, engine_id
 
 _EMPTY_VECTORS: Final[Mapping[str, Any]] = {}
-
-
-def optional(request: Any, name: str, convert: Callable[[Any], Any] = lambda value: value) -> Any:
-    """A field as the REST models have it: None where it is not set."""
-    return convert(getattr(request, name)) if request.HasField(name) else None
 
 
 def refuse_shards(request: Any) -> None:

@@ -13,9 +13,10 @@ from proxy.local.qdrant import named_vectors, updates
 from proxy.local.qdrant.collection import FieldSchema, create_index, delete_index
 from proxy.local.qdrant.errors import BAD_REQUEST, Fault
 from proxy.local.qdrant.filters import compile_filter
-from proxy.local.qdrant.grpc_wire import optional, parse_points, refuse_shards
+from proxy.local.qdrant.grpc_wire import parse_points, refuse_shards
 from proxy.local.qdrant.registry import Registry
 from proxy.local.qdrant.shapes import shapes_of
+from proxy.qdrant.settings import datatype, optional
 
 _Op = pb.PointsUpdateOperation
 
@@ -103,7 +104,7 @@ def _vector_config(request: Any) -> models.VectorNameConfig:
                     size=dense.size,
                     distance=GrpcToRest.convert_distance(dense.distance),
                     multivector_config=optional(dense, "multivector_config", GrpcToRest.convert_multivector_config),
-                    datatype=optional(dense, "datatype", _datatype),
+                    datatype=optional(dense, "datatype", datatype),
                 )
             )
         case "sparse_config":
@@ -111,15 +112,11 @@ def _vector_config(request: Any) -> models.VectorNameConfig:
             return models.SparseVectorNameConfig(
                 sparse=models.SparseVectorConfig(
                     modifier=optional(sparse, "modifier", GrpcToRest.convert_modifier),
-                    datatype=optional(sparse, "datatype", _datatype),
+                    datatype=optional(sparse, "datatype", datatype),
                 )
             )
         case _:
             raise Fault(BAD_REQUEST, "dense_config or sparse_config is required")
-
-
-def _datatype(found: Any) -> models.VectorStorageDatatype:
-    return models.VectorStorageDatatype(GrpcToRest.convert_datatype(found).value)
 
 
 def _delete_vector(registry: Registry, request: Any) -> pb.PointsOperationResponse:

@@ -6,15 +6,17 @@ loads again, so nothing doubtful may reach it.
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
 
 import qdrant_edge as edge
 from qdrant_client import models
 
+from proxy.errors import Refused
 from proxy.local.qdrant.collection import Collection
 from proxy.local.qdrant.engine import twin
 from proxy.local.qdrant.errors import WRONG_INPUT, Fault
-from proxy.local.qdrant.settings import check_vector_name, check_vector_size, dense_by_name, modifier
+from proxy.local.qdrant.settings import check_vector_name, check_vector_size, modifier
+from proxy.qdrant.settings import dense_params, sparse_params, with_vector, without_vector
 
 _ENGINE = edge.UpdateOperation
 
@@ -22,48 +24,32 @@ _ENGINE = edge.UpdateOperation
 def create_vector(collection: Collection, name: str, config: models.VectorNameConfig) -> int:
     """Persisted by the caller's `registry.save()`. Raises Fault when the name has another configuration."""
     check_vector_name(name)
-    settings = collection.settings
-    if isinstance(settings.vectors, models.VectorParams):
-        raise Fault(WRONG_INPUT, "a collection with one unnamed vector cannot have named ones")
-    if name in dense_by_name(settings) or name in (settings.sparse_vectors or {}):
-        raise Fault(WRONG_INPUT, f"vector '{name}' already exists")
+    settings = _changed(lambda: with_vector(collection.settings, name, config))
+    number = collection.update(_creation(name, config))
+    collection.settings = settings
+    return number
+
+
+def _creation(name: str, config: models.VectorNameConfig) -> edge.UpdateOperation:
     if isinstance(config, models.DenseVectorNameConfig):
-        return _create_dense(collection, name, config.dense)
-    return _create_sparse(collection, name, config.sparse)
-
-
-def _create_dense(collection: Collection, name: str, config: models.DenseVectorConfig) -> int:
-    check_vector_size(config.size)
-    datatype = models.Datatype(config.datatype.value) if config.datatype is not None else None
-    number = collection.update(
-        _ENGINE.create_dense_vector(name, config.size, twin(config.distance), twin(config.multivector_config), twin(datatype))
-    )
-    params = models.VectorParams(
-        size=config.size, distance=config.distance, multivector_config=config.multivector_config, datatype=datatype
-    )
-    _set_vectors(collection, {**dense_by_name(collection.settings), name: params}, collection.settings.sparse_vectors)
-    return number
-
-
-def _create_sparse(collection: Collection, name: str, config: models.SparseVectorConfig) -> int:
-    datatype = models.Datatype(config.datatype.value) if config.datatype is not None else None
-    number = collection.update(_ENGINE.create_sparse_vector(name, modifier(config.modifier), twin(datatype)))
-    index = models.SparseIndexParams(datatype=datatype) if datatype is not None else None
-    params = models.SparseVectorParams(modifier=config.modifier, index=index)
-    _set_vectors(collection, collection.settings.vectors, {**(collection.settings.sparse_vectors or {}), name: params})
-    return number
+        check_vector_size(config.dense.size)
+        params = dense_params(config.dense)
+        multivector = twin(params.multivector_config)
+        return _ENGINE.create_dense_vector(name, params.size, twin(params.distance), multivector, twin(params.datatype))
+    index = sparse_params(config.sparse).index
+    return _ENGINE.create_sparse_vector(name, modifier(config.sparse.modifier), twin(index.datatype if index else None))
 
 
 def delete_vector(collection: Collection, name: str) -> int:
     """Persisted by the caller's `registry.save()`."""
-    dense = dense_by_name(collection.settings)
-    sparse = dict(collection.settings.sparse_vectors or {})
-    if isinstance(collection.settings.vectors, models.VectorParams) or name not in (*dense, *sparse):
-        raise Fault(WRONG_INPUT, f"Not existing vector name error: {name}")
+    settings = _changed(lambda: without_vector(collection.settings, name))
     number = collection.update(_ENGINE.delete_vector_name(name))
-    _set_vectors(collection, {k: v for k, v in dense.items() if k != name}, {k: v for k, v in sparse.items() if k != name})
+    collection.settings = settings
     return number
 
 
-def _set_vectors(collection: Collection, dense: Any, sparse: Any) -> None:
-    collection.settings = collection.settings.model_copy(update={"vectors": dense or None, "sparse_vectors": sparse or None})
+def _changed(change: Callable[[], models.CreateCollection]) -> models.CreateCollection:
+    try:
+        return change()
+    except Refused as error:
+        raise Fault(WRONG_INPUT, str(error)) from None

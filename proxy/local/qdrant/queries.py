@@ -13,13 +13,14 @@ import qdrant_edge as edge
 from qdrant_client import models
 
 from proxy.local.qdrant.collection import Collection
-from proxy.local.qdrant.engine import check_limit, given, twin
+from proxy.local.qdrant.engine import check_limit, twin
 from proxy.local.qdrant.errors import BAD_REQUEST, VALIDATION, Fault, engine_faults
 from proxy.local.qdrant.filters import compile_filter
 from proxy.local.qdrant.formula import compile_formula
 from proxy.local.qdrant.query_inputs import Inputs, listed
 from proxy.local.qdrant.updates import refuse_shard_key
 from proxy.local.qdrant.vectors import average
+from proxy.qdrant.settings import given
 
 DEFAULT_LIMIT: Final = 10
 RRF_K: Final = 2

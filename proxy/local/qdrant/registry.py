@@ -21,9 +21,9 @@ from qdrant_client import models
 
 from proxy.errors import Refused
 from proxy.local.qdrant.collection import Collection, FieldSchema
-from proxy.local.qdrant.describe import patched
 from proxy.local.qdrant.errors import EXISTS, NOT_FOUND, WRONG_INPUT, Fault
-from proxy.local.qdrant.settings import check_collection_name
+from proxy.local.qdrant.settings import check_collection_name, refuse_strict_mode
+from proxy.qdrant.settings import patched
 
 FORMAT_VERSION: Final = 1
 _EMPTY: Final[dict[str, Any]] = {"version": FORMAT_VERSION, "collections": {}, "aliases": {}}
@@ -87,7 +87,11 @@ class Registry:
 
     def patch(self, name: str, patch: models.UpdateCollection) -> None:
         collection = self.get(name)
-        collection.settings = patched(collection.settings, patch)
+        refuse_strict_mode(patch.strict_mode_config)
+        try:
+            collection.settings = patched(collection.settings, patch)
+        except Refused as error:
+            raise Fault(WRONG_INPUT, str(error)) from None
         self.save()
 
     def change_aliases(self, actions: Sequence[AliasAction]) -> None:

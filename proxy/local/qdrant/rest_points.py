@@ -9,12 +9,13 @@ import numpy as np
 from pydantic import TypeAdapter
 from qdrant_client import models
 
-from proxy.local.qdrant import legacy, reads, updates
-from proxy.local.qdrant.errors import NOT_FOUND, Fault
+from proxy.local.qdrant import reads, updates
+from proxy.local.qdrant.errors import FORMAT, NOT_FOUND, Fault
 from proxy.local.qdrant.groups import query_groups
 from proxy.local.qdrant.matrix import Matrix, distance_matrix
 from proxy.local.qdrant.rest_call import PREFIX, Call, Handler, done
 from proxy.local.qdrant.rest_json import encode_record, encode_scored, parse
+from proxy.qdrant import legacy
 
 _OPERATION: Final[TypeAdapter[models.UpdateOperation]] = TypeAdapter(models.UpdateOperation)
 _OPERATIONS: Final = TypeAdapter(models.UpdateOperations)
@@ -66,11 +67,22 @@ def _groups(call: Call, request: models.QueryGroupsRequest) -> Any:
 
 def _legacy(rewrite: Callable[[Any], dict[str, Any]]) -> dict[str, Handler]:
     """The three paths of one kind of search from before queries; their answers are bare lists."""
-    return {
+    handlers: dict[str, Handler] = {
         "": lambda call: _found(call, parse(_QUERY, rewrite(call.body))),
         "/batch": lambda call: [_found(call, parse(_QUERY, rewrite(one))) for one in legacy.batch(call.body)],
         "/groups": lambda call: _groups(call, parse(_GROUPS, rewrite(call.body))),
     }
+    return {path: _worded(handler) for path, handler in handlers.items()}
+
+
+def _worded(handler: Handler) -> Handler:
+    def run(call: Call) -> Any:
+        try:
+            return handler(call)
+        except ValueError as error:
+            raise Fault(FORMAT, str(error)) from None
+
+    return run
 
 
 def _matrix(call: Call) -> Matrix:

@@ -12,20 +12,15 @@ import qdrant_edge as edge
 from pydantic import BaseModel
 from qdrant_client import models
 
-from proxy.local.qdrant.engine import given, twin
+from proxy.local.qdrant.engine import twin
 from proxy.local.qdrant.errors import VALIDATION, WRONG_INPUT, Fault, absent
+from proxy.qdrant.settings import HNSW_DEFAULTS, dense_by_name, given
 
 MAX_VECTOR_SIZE: Final = 65_536
 MAX_VECTOR_NAME_BYTES: Final = 200
 MAX_COLLECTION_NAME: Final = 255
 _BAD_IN_NAMES: Final = frozenset('<>:"/\\|?*\0\x1f')
 
-HNSW_DEFAULTS: Final[Mapping[str, Any]] = {
-    "m": 16,
-    "ef_construct": 100,
-    "full_scan_threshold": 10_000,
-    "max_indexing_threads": 0,
-}
 _OPTIMIZER_FIELDS: Final = (
     "deleted_threshold",
     "vacuum_min_vector_number",
@@ -49,17 +44,6 @@ def engine_config(settings: models.CreateCollection) -> edge.EdgeConfig:
         payload_memory=twin(settings.payload.memory) if settings.payload else None,
         id_tracker_memory=twin(settings.id_tracker.memory) if settings.id_tracker else None,
     )
-
-
-def dense_by_name(settings: models.CreateCollection) -> dict[str, models.VectorParams]:
-    """The unnamed vector has the name ""."""
-    match settings.vectors:
-        case None:
-            return {}
-        case models.VectorParams() as single:
-            return {"": single}
-        case named:
-            return dict(named)
 
 
 def check_collection_name(name: str) -> None:

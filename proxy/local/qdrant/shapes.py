@@ -13,8 +13,8 @@ import qdrant_edge as edge
 from qdrant_client import models
 
 from proxy.local.qdrant.errors import WRONG_INPUT, Fault
-from proxy.local.qdrant.settings import dense_by_name
 from proxy.local.qdrant.vectors import EngineVector, engine_vector
+from proxy.qdrant.settings import dense_by_name
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,7 +23,7 @@ from proxy.ports import Backend, Catalog
 
 _SAID = {feature for feature, support in FEATURES.items() if support is not Support.ABSENT}
 # our client writes a prefix as a range of texts; what the frontend makes of `like` is tested in tests/wire/milvus
-SPEAKS = MilvusFrontend.speaks & _SAID - {Feature.FILTER_PREFIX}
+SPEAKS = MilvusFrontend.speaks & _SAID - {Feature.FILTER_PREFIX, Feature.SEARCH_GROUP, Feature.SEARCH_HYBRID}
 
 
 @asynccontextmanager

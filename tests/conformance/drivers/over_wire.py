@@ -15,9 +15,10 @@ from fakes.plain_parts import PlainCatalog
 from proxy.config import RelayConfig
 from proxy.errors import ProxyError, Refused, Unsupported
 from proxy.model.feature import Feature
-from proxy.model.operation import Count, Done, Fetch, Opaque, Patch, Put, Read, Remove, RemoveWhere, Result, Scan, Search, Write
+from proxy.model.operation import Done, Opaque, Patch, Put, Read, Remove, RemoveWhere, Result, Write
 from proxy.net.listener import listen
 from proxy.ports import Backend, Exchange, Frontend, Kind, Reply, Request
+from proxy.reads import answer
 from proxy.routing import execute
 
 T = TypeVar("T")
@@ -46,8 +47,8 @@ class Answering:
 
     async def _run(self, operation: Write | Read) -> Result:
         match operation:
-            case Search() | Fetch() | Scan() | Count():
-                return await execute.read(self._backend, operation)
+            case _ if isinstance(operation, Read):
+                return await answer(self._backend, operation, self._catalog)
             case RemoveWhere():
                 return await execute.write(self._backend, operation, await self._matching(operation))
             case Put() | Patch() | Remove() | Opaque():

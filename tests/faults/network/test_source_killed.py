@@ -38,7 +38,7 @@ def test_a_source_that_is_killed_under_load_and_started_again_has_all_that_was_a
 def _pay(sidecar: Sidecar, collection: str) -> None:
     """A delete by filter that Milvus keeps waiting until the collection is loaded again, and then accepts, touches keys that
     could not be listed before it: the sides may differ, and it must have been said."""
-    assert sidecar.status()["debts"][collection] == "the keys that a delete by filter touched cannot be told"
+    assert sidecar.status()["debts"][collection] == "the keys that a write by filter touched cannot be told"
     sidecar.task("verify")
     sidecar.task("repair")
     assert sidecar.task("verify")["found"] == 0

@@ -1,14 +1,12 @@
 """The search API from before `points/query`, which the JavaScript client still speaks: rewritten to queries, body to body.
 
-Owns: the rewriting. Not: checking the rest of the body, which is the query's.
+Owns: the rewriting. Not: checking the rest of the body, which is the query's. Everything raises ValueError where it is none.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
-
-from proxy.local.qdrant.errors import FORMAT, Fault
 
 
 def search(body: Any) -> dict[str, Any]:
@@ -40,7 +38,7 @@ def batch(body: Any) -> list[Any]:
 
 def _needed(body: Any, name: str) -> Any:
     if (value := _checked(body).get(name)) is None:
-        raise Fault(FORMAT, f"missing field `{name}`")
+        raise ValueError(f"missing field `{name}`")
     return value
 
 
@@ -50,5 +48,5 @@ def _without(body: Any, *names: str) -> dict[str, Any]:
 
 def _checked(body: Any) -> Mapping[str, Any]:
     if not isinstance(body, dict):
-        raise Fault(FORMAT, "the body must be an object")
+        raise ValueError("the body must be an object")
     return body
