@@ -22,6 +22,8 @@ DEFAULT_PARTITION: Final = "_default"
 META: Final = "$meta"
 INDEX_NAME: Final = "index_name"
 METRIC_TYPE: Final = "metric_type"
+_SPARSE_INDEX: Final = "SPARSE_INVERTED_INDEX"
+"""Milvus 2.4 has no automatic one for sparse vectors."""
 _OURS: Final = frozenset({"index_id", "metric"})
 """What we keep among an index's parameters: Milvus's number of it, and the canonical metric."""
 FIRST_FIELD_ID: Final = 100
@@ -56,7 +58,7 @@ SCALAR_TYPES: Final[Mapping[int, FieldType]] = {
     schema_pb2.JSON: FieldType.JSON,
     schema_pb2.Array: FieldType.ARRAY,
 }
-_SCALAR_CODES: Final[Mapping[FieldType, int]] = {
+SCALAR_CODES: Final[Mapping[FieldType, int]] = {
     FieldType.BOOL: schema_pb2.Bool,
     FieldType.INT8: schema_pb2.Int8,
     FieldType.INT16: schema_pb2.Int16,
@@ -224,7 +226,8 @@ def index_params(schema: Schema) -> dict[str, dict[str, str]]:
 def _vector_index(field: VectorField) -> dict[str, str]:
     if METRIC_TYPE in field.index or field.metric is None:
         return _texts(field.index)
-    return {"index_type": "AUTOINDEX", METRIC_TYPE: METRIC_NAMES[field.metric]}
+    kind = _SPARSE_INDEX if field.kind is VectorKind.SPARSE else "AUTOINDEX"
+    return {"index_type": kind, METRIC_TYPE: METRIC_NAMES[field.metric]}
 
 
 def _texts(index: Mapping[str, Any]) -> dict[str, str]:
@@ -261,12 +264,12 @@ def _vector_schema(field: VectorField) -> schema_pb2.FieldSchema:
 
 
 def _field_schema(field: Field, schema: Schema) -> schema_pb2.FieldSchema:
-    if field.type not in _SCALAR_CODES or (field.element and field.element not in _SCALAR_CODES):
+    if field.type not in SCALAR_CODES or (field.element and field.element not in SCALAR_CODES):
         raise Refused(f"the field {field.name} ({field.type}) has no type in {Product.MILVUS}")
     made = schema_pb2.FieldSchema(
         name=field.name,
-        data_type=_SCALAR_CODES[field.type],
-        element_type=_SCALAR_CODES[field.element] if field.element else schema_pb2.DataType.Value("None"),
+        data_type=SCALAR_CODES[field.type],
+        element_type=SCALAR_CODES[field.element] if field.element else schema_pb2.DataType.Value("None"),
         nullable=field.nullable,
         is_partition_key=field.name == schema.partition_key,
     )

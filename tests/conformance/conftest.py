@@ -12,6 +12,7 @@ from conformance.gaps import GAPS
 from conformance.registry import PAIRS, Pair
 from conformance.world import World
 from fakes.plain_parts import PlainCatalog
+from servers.milvus_lite import MilvusLiteServer
 from servers.qdrant import QdrantServer
 
 from proxy.errors import Unsupported
@@ -33,7 +34,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     ours = [item for item in items if isinstance(item, pytest.Function) and HERE in item.path.parents]
-    unspoken = [item for item in ours if (pair := pair_of(item)) and not needs_of(item) <= pair.frontend.speaks]
+    unspoken = [item for item in ours if (pair := pair_of(item)) and not _is_made(item, pair)]
     if unspoken:
         config.hook.pytest_deselected(items=unspoken)
         items[:] = [item for item in items if item not in unspoken]
@@ -41,6 +42,10 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         # channels live in one event loop, and servers outlive a case
         item.add_marker(pytest.mark.asyncio(loop_scope="session"), append=False)
     _apply_gaps(ours)
+
+
+def _is_made(item: pytest.Item, pair: Pair) -> bool:
+    return needs_of(item) <= pair.frontend.speaks and item.path.name not in pair.backend.leaves_out
 
 
 def _apply_gaps(items: list[pytest.Function]) -> None:
@@ -87,6 +92,12 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, Any, Any]
 @pytest.fixture(scope="session")
 def qdrant(tmp_path_factory: pytest.TempPathFactory) -> Iterator[QdrantServer]:
     with QdrantServer(tmp_path_factory.mktemp("qdrant")) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def milvus_lite(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MilvusLiteServer]:
+    with MilvusLiteServer(tmp_path_factory.mktemp("milvus-lite")) as server:
         yield server
 
 

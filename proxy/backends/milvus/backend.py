@@ -10,21 +10,23 @@ can make, a read gives the one that Milvus shows, and that may be another one th
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
 from pymilvus.grpc_gen import milvus_pb2
 
-from proxy.backends.milvus import creation
 from proxy.backends.milvus.calls import Calls
 from proxy.backends.milvus.exact import exactly_nearest
-from proxy.backends.milvus.features import FEATURES
+from proxy.backends.milvus.features import FEATURES, features_of
+from proxy.backends.milvus.fit import fit, unsupported
+from proxy.backends.milvus.foreign_names import identifier, parse_identifier
+from proxy.backends.milvus.generation import UNKNOWN, generation_of, numbers
+from proxy.backends.milvus.landing import Landing, landing_of, stored_index
 from proxy.backends.milvus.naming import by_partition, slices
 from proxy.backends.milvus.nearest import is_exact, nearest
 from proxy.backends.milvus.rows import View, gone, partitions_of
-from proxy.backends.milvus.structure import Structure
+from proxy.backends.milvus.structure import Structure, renamed
 from proxy.backends.milvus.writes import IDS_AT_ONCE, deletes, upserts
 from proxy.config import SideConfig
 from proxy.errors import NotFound, Reason, Refused, Unsupported
@@ -35,7 +37,9 @@ from proxy.model.filter import EVERYTHING
 from proxy.model.operation import (
     Consistency,
     Count,
+    CreateCollection,
     CreateIndex,
+    DropIndex,
     Fetch,
     Hits,
     Page,
@@ -55,19 +59,23 @@ class MilvusBackend:
     product = Product.MILVUS
     features: Mapping[Feature, Support] = FEATURES
 
-    def __init__(self, side: SideConfig, catalog: Catalog) -> None:
+    def __init__(self, side: SideConfig, catalog: Catalog, clients: Product = Product.MILVUS) -> None:
+        """`clients`: the product that the clients speak. Another one's collections may have names that Milvus does not take."""
         self._url = side.url
         self._catalog = catalog
         self._calls = Calls(side)
         self._structure = Structure(self._calls)
+        self._rename = clients is not Product.MILVUS
+        self._generation = UNKNOWN
 
     async def ping(self) -> ServerInfo:
         await self._calls.read("Connect", milvus_pb2.ConnectRequest())
         version = (await self._calls.read("GetVersion", milvus_pb2.GetVersionRequest())).version
-        numbers = re.search(r"(\d+)\.(\d+)", version)
-        if numbers and tuple(map(int, numbers.groups())) < OLDEST:
+        if (found := numbers(version)) and found < OLDEST:
             oldest = ".".join(map(str, OLDEST))
             raise Refused(f"Milvus at {self._url} is version {version}: {oldest} or later is needed", Reason.UNSUPPORTED)
+        self._generation = generation_of(version)
+        self.features = features_of(self._generation)
         return ServerInfo(self.product, version)
 
     async def close(self) -> None:
@@ -78,16 +86,17 @@ class MilvusBackend:
     async def put(self, points: Sequence[Point]) -> None:
         if not points:
             return
-        schema = self._catalog.schema(points[0].key.collection)
-        await self._check_ids(schema)
-        for request in upserts(schema, points):
-            await self._calls.write("Upsert", request, split_name(schema.collection)[0])
+        landing = self._landing(points[0].key.collection)
+        await self._check_ids(landing.schema)
+        for request in upserts(landing.stored, landing.stored_points(points)):
+            await self._calls.write("Upsert", request, split_name(landing.stored.collection)[0])
 
     async def remove(self, keys: Sequence[Key]) -> None:
         if not keys:
             return
-        schema = self._catalog.schema(keys[0].collection)
-        for partition, request in deletes(schema, keys):
+        landing = self._landing(keys[0].collection)
+        schema = landing.stored
+        for partition, request in deletes(schema, landing.stored_keys(keys)):
             try:
                 await self._calls.write("Delete", request, split_name(schema.collection)[0])
             except NotFound:
@@ -120,9 +129,9 @@ class MilvusBackend:
         view = await self._view(search.collection, consistency)
         metric, partitions = metric_of(view.schema, search), partitions_of(view.schema, search.partitions)
         if is_exact(view.schema, search):
-            return await nearest(view.rows(search.filter, search.fields, search.vector_names), search, metric, partitions)
+            return await nearest(view.candidates(search, search.vector_names), search, metric, partitions)
         vectors = tuple({*search.vector_names, search.using})
-        return await exactly_nearest(view.rows(search.filter, search.fields, vectors), search, metric, partitions)
+        return await exactly_nearest(view.candidates(search, vectors), search, metric, partitions)
 
     async def count(self, count: Count, consistency: Consistency = Consistency.LATEST) -> int:
         view = await self._view(count.collection, consistency)
@@ -139,8 +148,11 @@ class MilvusBackend:
         return await self.count(Count(collection)) - distinct
 
     async def _view(self, collection: str, consistency: Consistency) -> View:
-        schema = self._catalog.schema(collection)
-        return View(self._calls, schema, await self._now() if consistency is Consistency.LATEST else None)
+        landing = self._landing(collection)
+        return View(self._calls, landing, await self._now() if consistency is Consistency.LATEST else None)
+
+    def _landing(self, collection: str) -> Landing:
+        return landing_of(self._catalog.schema(collection), rename=self._rename)
 
     async def _now(self) -> int:
         """Milvus's time; 0 where it does not tell it, and then every request of a read waits for its own moment."""
@@ -161,22 +173,50 @@ class MilvusBackend:
     # ---- schema ----
 
     async def collections(self) -> tuple[str, ...]:
-        return await self._structure.collections()
+        return tuple(sorted(map(self._client_name, await self._structure.collections())))
 
     async def describe(self, collection: str) -> Schema:
-        return await self._structure.describe(collection)
+        return replace(await self._structure.describe(self._name(collection)), collection=collection)
 
     async def aliases(self) -> Mapping[str, str]:
-        return await self._structure.aliases()
+        found = await self._structure.aliases()
+        return {self._client_name(alias): self._client_name(collection) for alias, collection in found.items()}
 
     def fit(self, schema: Schema) -> Fit:
-        return creation.fit(schema)
+        return fit(landing_of(schema, rename=self._rename), self._generation)
 
     async def apply(self, change: SchemaWrite) -> None:
         """Raises Unsupported by feature where the schema has what Milvus does not."""
-        await self._structure.apply(change)
-        if isinstance(change, CreateIndex) and creation.always_readable(self._catalog.schema(change.collection)):
-            await self._structure.apply(SetLoaded(change.collection, loaded=True))
+        if isinstance(change, CreateCollection):
+            await self._create(change.schema)
+            return
+        if isinstance(change, CreateIndex | DropIndex):
+            await self._index(change)
+            return
+        await self._structure.apply(renamed(change, self._name))
 
     async def quiesce(self, collection: str) -> None:
-        await self._structure.quiesce(collection)
+        await self._structure.quiesce(self._name(collection))
+
+    async def _create(self, schema: Schema) -> None:
+        if not self._generation.version:
+            await self.ping()
+        landing = landing_of(schema, rename=self._rename)
+        for refusal in unsupported(landing, self._generation):
+            raise refusal
+        await self._structure.apply(CreateCollection(landing.stored))
+
+    async def _index(self, change: CreateIndex | DropIndex) -> None:
+        landing = self._landing(change.collection)
+        stored = stored_index(change, landing)
+        if stored is None:
+            return
+        await self._structure.apply(stored)
+        if isinstance(stored, CreateIndex) and landing.foreign:
+            await self._structure.apply(SetLoaded(stored.collection, loaded=True))
+
+    def _name(self, collection: str) -> str:
+        return identifier(collection) if self._rename else collection
+
+    def _client_name(self, name: str) -> str:
+        return parse_identifier(name) if self._rename else name
