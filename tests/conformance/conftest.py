@@ -12,7 +12,6 @@ from conformance.gaps import GAPS
 from conformance.registry import PAIRS, Pair
 from conformance.world import World
 from fakes.plain_parts import PlainCatalog
-from servers.milvus_lite import MilvusLiteServer
 from servers.qdrant import QdrantServer
 
 from proxy.errors import Unsupported
@@ -92,12 +91,6 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, Any, Any]
 @pytest.fixture(scope="session")
 def qdrant(tmp_path_factory: pytest.TempPathFactory) -> Iterator[QdrantServer]:
     with QdrantServer(tmp_path_factory.mktemp("qdrant")) as server:
-        yield server
-
-
-@pytest.fixture(scope="session")
-def milvus_lite(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MilvusLiteServer]:
-    with MilvusLiteServer(tmp_path_factory.mktemp("milvus-lite")) as server:
         yield server
 
 
