@@ -71,7 +71,7 @@ SCALAR_CODES: Final[Mapping[FieldType, int]] = {
     FieldType.ARRAY: schema_pb2.Array,
 }
 _DENSE_CODES: Final[Mapping[DType, int]] = {dtype: code for code, dtype in DENSE_TYPES.items()}
-_MAX_LENGTH: Final = 65535
+MAX_LENGTH: Final = 65535
 _MAX_CAPACITY: Final = 4096
 """Milvus's own upper limits of `max_length` and `max_capacity`."""
 
@@ -244,7 +244,7 @@ def _foreign(schema: Schema) -> schema_pb2.CollectionSchema:
     key_type = schema_pb2.Int64 if schema.id_kind is IdKind.INT64 else schema_pb2.VarChar
     key = schema_pb2.FieldSchema(name=schema.id_name, is_primary_key=True, data_type=key_type, autoID=schema.auto_id)
     if key_type == schema_pb2.VarChar:
-        key.type_params.extend(key_values({"max_length": _MAX_LENGTH}))
+        key.type_params.extend(key_values({"max_length": MAX_LENGTH}))
     made = schema_pb2.CollectionSchema(enable_dynamic_field=schema.dynamic)
     made.fields.append(key)
     made.fields.extend(_vector_schema(field) for field in schema.vectors.values())
@@ -274,7 +274,7 @@ def _field_schema(field: Field, schema: Schema) -> schema_pb2.FieldSchema:
         is_partition_key=field.name == schema.partition_key,
     )
     if FieldType.STRING in (field.type, field.element):
-        made.type_params.extend(key_values({"max_length": field.max_length or _MAX_LENGTH}))
+        made.type_params.extend(key_values({"max_length": field.max_length or MAX_LENGTH}))
     if field.type is FieldType.ARRAY:
         made.type_params.extend(key_values({"max_capacity": _MAX_CAPACITY}))
     return made

@@ -17,7 +17,7 @@ from proxy.backends.milvus.backend import MilvusBackend
 from proxy.backends.qdrant.backend import QdrantBackend
 from proxy.compare.points import difference
 from proxy.config import SideConfig
-from proxy.errors import Refused, Unsupported
+from proxy.errors import Unsupported
 from proxy.model.feature import Feature
 from proxy.model.filter import AllOf, Equals, Exists, HasId, IdRange, Not, Op, Range
 from proxy.model.operation import (
@@ -231,15 +231,31 @@ async def test_several_vectors_and_sparse_ones_come_over_where_milvus_has_them(p
     assert name not in await pair.target.collections()
 
 
-async def test_more_than_milvus_takes_is_refused_and_changes_nothing(pair: Pair, server: Any) -> None:
-    if is_lite(server):
-        pytest.skip("milvus-lite has no limit of a row's JSON, as every real Milvus has")
+async def test_a_payload_that_the_dynamic_field_cannot_hold_is_kept_and_filtered_all_the_same(pair: Pair, server: Any) -> None:
     points = await docs(pair)
-    large = replace(points[0], payload={"text": "x" * 70_000})
+    large = replace(points[0], payload={"text": "x" * 200_000, "n": 1, "later": ["y" * 70_000, 7]})
 
-    with pytest.raises(Refused, match="65536"):
-        await pair.target.put([large])
-    await pair.assert_same(DOCS, points)
+    await pair.target.put([large])
+
+    await pair.assert_same(DOCS, [large, *points[1:]])
+    if not is_lite(server):
+        for condition, wanted in ((Equals(("later",), 7), 1), (Not(Equals(("later",), 7)), 5), (Equals(("n",), 2), 1)):
+            assert await pair.target.count(Count(DOCS, condition)) == wanted
+            search = Search(DOCS, "", (points[0].vectors[""],), 50, filter=condition, fields=("n",))
+            (hits,) = await pair.target.search(search, Consistency.LATEST)
+            assert len(hits) == wanted
+
+
+async def test_a_client_sees_at_once_what_it_wrote(pair: Pair) -> None:
+    points = await docs(pair)
+    search = Search(DOCS, "", (points[0].vectors[""],), 50)
+
+    for point in points[:3]:
+        await pair.target.remove([point.key])
+        (without,) = await pair.target.search(search)
+        await pair.target.put([point])
+        (with_it,) = await pair.target.search(search)
+        assert (len(without), len(with_it)) == (len(points) - 1, len(points))
 
 
 def _fill_named(client: QdrantClient, name: str) -> None:

@@ -18,8 +18,10 @@ from pymilvus.grpc_gen import milvus_pb2
 
 from proxy.backends.milvus.calls import Calls
 from proxy.backends.milvus.exact import exactly_nearest
+from proxy.backends.milvus.expr import fields_of
 from proxy.backends.milvus.features import FEATURES, features_of
 from proxy.backends.milvus.fit import fit, unsupported
+from proxy.backends.milvus.foreign_large import is_large
 from proxy.backends.milvus.foreign_names import identifier, parse_identifier
 from proxy.backends.milvus.generation import UNKNOWN, generation_of, numbers
 from proxy.backends.milvus.landing import Landing, landing_of, stored_index
@@ -33,12 +35,13 @@ from proxy.errors import NotFound, Reason, Refused, Unsupported
 from proxy.milvus.schema import split_name
 from proxy.model.distance import metric_of
 from proxy.model.feature import Feature, Support
-from proxy.model.filter import EVERYTHING
+from proxy.model.filter import EVERYTHING, Filter
 from proxy.model.operation import (
     Consistency,
     Count,
     CreateCollection,
     CreateIndex,
+    DropCollection,
     DropIndex,
     Fetch,
     Hits,
@@ -67,6 +70,10 @@ class MilvusBackend:
         self._structure = Structure(self._calls)
         self._rename = clients is not Product.MILVUS
         self._generation = UNKNOWN
+        self._written: dict[str, int] = {}
+        """Collections that are not Milvus's own -> Milvus's time of our last write."""
+        self._large: dict[str, bool] = {}
+        """Whether a collection has payloads of which the dynamic field holds only a part, where that is known."""
 
     async def ping(self) -> ServerInfo:
         await self._calls.read("Connect", milvus_pb2.ConnectRequest())
@@ -88,8 +95,12 @@ class MilvusBackend:
             return
         landing = self._landing(points[0].key.collection)
         await self._check_ids(landing.schema)
-        for request in upserts(landing.stored, landing.stored_points(points)):
-            await self._calls.write("Upsert", request, split_name(landing.stored.collection)[0])
+        rows = landing.stored_points(points)
+        if landing.may_have_large and any(map(is_large, rows)):
+            self._large[landing.schema.collection] = True
+        for request in upserts(landing.stored, rows):
+            reply = await self._calls.write("Upsert", request, split_name(landing.stored.collection)[0])
+            self._wrote(landing, int(reply.timestamp))
 
     async def remove(self, keys: Sequence[Key]) -> None:
         if not keys:
@@ -102,6 +113,8 @@ class MilvusBackend:
             except NotFound:
                 if not await gone(self._calls, schema, partition):
                     raise
+        if landing.foreign:
+            self._wrote(landing, await self._now())  # Milvus tells no time of a delete
 
     async def fetch(self, fetch: Fetch, consistency: Consistency = Consistency.LATEST) -> dict[Key, Point]:
         view = await self._view(fetch.collection, consistency)
@@ -113,7 +126,7 @@ class MilvusBackend:
         return found
 
     async def scan(self, scan: Scan, consistency: Consistency = Consistency.LATEST) -> Page:
-        view = await self._view(scan.collection, consistency)
+        view = await self._view(scan.collection, consistency, scan.filter)
         partitions = partitions_of(view.schema, scan.partitions)
         after = scan.after
         if scan.offset:
@@ -126,7 +139,7 @@ class MilvusBackend:
         return Page(tuple(found[: scan.limit]), end=len(found) <= scan.limit)
 
     async def search(self, search: Search, consistency: Consistency = Consistency.CLIENT) -> Hits:
-        view = await self._view(search.collection, consistency)
+        view = await self._view(search.collection, consistency, search.filter)
         metric, partitions = metric_of(view.schema, search), partitions_of(view.schema, search.partitions)
         if is_exact(view.schema, search):
             return await nearest(view.candidates(search, search.vector_names), search, metric, partitions)
@@ -134,7 +147,7 @@ class MilvusBackend:
         return await exactly_nearest(view.candidates(search, vectors), search, metric, partitions)
 
     async def count(self, count: Count, consistency: Consistency = Consistency.LATEST) -> int:
-        view = await self._view(count.collection, consistency)
+        view = await self._view(count.collection, consistency, count.filter)
         return await view.rows(count.filter, (), ()).count(partitions_of(view.schema, count.partitions))
 
     async def duplicates(self, collection: str) -> int:
@@ -147,9 +160,25 @@ class MilvusBackend:
             distinct += len(page.points)
         return await self.count(Count(collection)) - distinct
 
-    async def _view(self, collection: str, consistency: Consistency) -> View:
+    async def _view(self, collection: str, consistency: Consistency, condition: Filter = EVERYTHING) -> View:
+        """Clients of other products see at once what they wrote, so their reads wait for it."""
         landing = self._landing(collection)
-        return View(self._calls, landing, await self._now() if consistency is Consistency.LATEST else None)
+        since = await self._now() if consistency is Consistency.LATEST else self._written.get(collection)
+        large = landing.may_have_large and bool(fields_of(condition)) and await self._has_large(landing)
+        return View(self._calls, landing, since, large)
+
+    async def _has_large(self, landing: Landing) -> bool:
+        """Only we write there, so it is asked once."""
+        collection = landing.schema.collection
+        if collection not in self._large:
+            found = await View(self._calls, landing, await self._now()).count_large()
+            self._large[collection] = self._large.get(collection, False) or found > 0
+        return self._large[collection]
+
+    def _wrote(self, landing: Landing, moment: int) -> None:
+        collection = landing.schema.collection
+        if landing.foreign and moment > self._written.get(collection, 0):
+            self._written[collection] = moment
 
     def _landing(self, collection: str) -> Landing:
         return landing_of(self._catalog.schema(collection), rename=self._rename)
@@ -193,6 +222,9 @@ class MilvusBackend:
         if isinstance(change, CreateIndex | DropIndex):
             await self._index(change)
             return
+        if isinstance(change, DropCollection):
+            self._written.pop(change.collection, None)
+            self._large.pop(change.collection, None)
         await self._structure.apply(renamed(change, self._name))
 
     async def quiesce(self, collection: str) -> None:

@@ -7,7 +7,7 @@ from typing import Any, Final, assert_never
 
 from pymilvus.grpc_gen import common_pb2, milvus_pb2
 
-from proxy.backends.milvus.landing import is_foreign
+from proxy.backends.milvus.foreign_schema import is_foreign
 from proxy.milvus.schema import (
     INDEX_NAME,
     METRIC_NAMES,

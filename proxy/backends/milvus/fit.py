@@ -9,10 +9,12 @@ from typing import Any, Final
 from google.protobuf.json_format import MessageToDict
 
 from proxy.backends.milvus.foreign_ids import MAPPED
+from proxy.backends.milvus.foreign_large import MAX_JSON, REST
 from proxy.backends.milvus.foreign_names import EXACT, FIELD_NAME, MAX_NAME
+from proxy.backends.milvus.foreign_schema import is_loose
 from proxy.backends.milvus.foreign_vectors import WIDENED
 from proxy.backends.milvus.generation import Generation
-from proxy.backends.milvus.landing import Landing, is_loose
+from proxy.backends.milvus.landing import Landing
 from proxy.errors import Refused, Unsupported
 from proxy.milvus.schema import collection_schema, index_params, split_name
 from proxy.model.feature import Feature
@@ -20,8 +22,6 @@ from proxy.model.schema import DType, IdKind, Metric, Product, VectorField, Vect
 from proxy.ports import Fit
 
 MAX_DIM: Final = 32_768
-MAX_JSON: Final = 65_536
-"""Bytes of a row's dynamic field."""
 
 _ABSENT_TRAITS: Final[Mapping[VectorKind | DType | Metric | None, Feature]] = {
     VectorKind.MULTI: Feature.MULTI_VECTORS,
@@ -112,8 +112,8 @@ def _vector_losses(field: VectorField, guarded: bool) -> Iterator[str]:
 
 def _payload_losses(landing: Landing) -> Iterator[str]:
     yield (
-        f"the payload is in the dynamic field, {MAX_JSON // 1024} KB at most for a point: larger ones are refused; "
-        f"what JSON cannot hold exactly is kept in {EXACT}"
+        f"the payload is in the dynamic field; what JSON cannot hold exactly is kept in {EXACT} there, and what is beyond "
+        f"{MAX_JSON // 1024} KB for a point in {REST}: then filters are slower"
     )
     if indexed := [field.name for field in landing.schema.fields.values() if field.index]:
         yield f"fields without a payload index, so that filters on them are slower: {', '.join(indexed)}"

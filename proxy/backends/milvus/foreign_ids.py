@@ -18,8 +18,6 @@ from proxy.model.schema import IdKind
 _DIGITS: Final = 20
 _NUMBERS: Final = 2**64
 _UUID: Final = "u"
-MAX_LENGTH: Final = 64
-"""Of the primary key; the longest text here has 37 characters."""
 MAPPED: Final = frozenset({IdKind.UINT64_OR_UUID, IdKind.UUID})
 """Kinds of ids that become texts."""
 

@@ -19,8 +19,6 @@ ID: Final = "__id__"
 """The primary key of a collection whose ids Milvus does not have."""
 EXACT: Final = "__vecferry__"
 """Dynamic field, JSON text: the payload fields that Milvus's JSON cannot hold exactly."""
-NO_VECTOR: Final = "__none__"
-"""The vector that Milvus wants where the collection has none."""
 MAX_NAME: Final = 255
 """Characters of a collection's or a field's name."""
 

@@ -2,9 +2,6 @@
 
 A collection of Milvus's own kind is what it is. One of another product is translated (`foreign_*.py`): then `stored` is the
 schema in Milvus's own terms, and every request is made from it and from stored points alone.
-
-Where fields may hold anything whatever the schema says (`is_loose`), none is a column:
-the whole payload is in the dynamic field.
 """
 
 from __future__ import annotations
@@ -14,39 +11,21 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from proxy.backends.milvus.foreign_filter import stored_filter
-from proxy.backends.milvus.foreign_ids import MAPPED, parse_id, stored_id
-from proxy.backends.milvus.foreign_names import (
-    EXACT,
-    ID,
-    NO_VECTOR,
-    PayloadNames,
-    identifier,
-    presence_column,
-    vector_column,
-)
+from proxy.backends.milvus.foreign_ids import parse_id, stored_id
+from proxy.backends.milvus.foreign_large import REST, fitting, parse_large
+from proxy.backends.milvus.foreign_names import EXACT, PayloadNames, presence_column, vector_column
 from proxy.backends.milvus.foreign_payload import parse_payload, stored_payload
-from proxy.backends.milvus.foreign_vectors import WIDENED, Presence, empty, filler, narrowed, presence_of
+from proxy.backends.milvus.foreign_schema import NO_VECTOR, is_foreign, is_loose, stored_schema
+from proxy.backends.milvus.foreign_vectors import Presence, empty, filler, narrowed, presence_of
 from proxy.backends.milvus.literals import quoted
 from proxy.errors import Refused
-from proxy.milvus.schema import SCALAR_CODES
-from proxy.model.filter import AllOf, Equals, Filter
+from proxy.model.filter import EVERYTHING, Equals, Filter
 from proxy.model.operation import CreateIndex, DropIndex, Hit, Search
-from proxy.model.point import Key, Point, PointId, Value, Vector
-from proxy.model.schema import DType, Field, FieldType, IdKind, Metric, Schema, VectorField, VectorKind
+from proxy.model.point import Key, Point, PointId, Sparse, Value, Vector
+from proxy.model.schema import FieldType, Schema, VectorField, VectorKind
 
-_MAX_LENGTH: Final = 65535
 _INEXACT: Final = frozenset({FieldType.JSON, FieldType.FLOAT32, FieldType.FLOAT64, FieldType.ARRAY})
 """Columns that may be given what they cannot hold exactly."""
-_NO_VECTOR: Final = VectorField(NO_VECTOR, VectorKind.DENSE, 2, Metric.EUCLIDEAN)
-
-
-def is_foreign(schema: Schema) -> bool:
-    return "described" not in schema.native
-
-
-def is_loose(schema: Schema) -> bool:
-    """Collections of products that know no types, or allow a declared field to be missing."""
-    return is_foreign(schema) and schema.id_kind in MAPPED
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +37,11 @@ class Landing:
     columns: Mapping[str, str]
     guarded: frozenset[str]
     names: PayloadNames
+
+    @property
+    def may_have_large(self) -> bool:
+        """Whether a payload may be too large for the dynamic field."""
+        return REST in self.stored.fields
 
     @property
     def foreign(self) -> bool:
@@ -80,13 +64,11 @@ class Landing:
     def stored_filter(self, condition: Filter) -> Filter:
         return stored_filter(condition, self.schema.id_kind, self.names) if self.foreign else condition
 
-    def candidates(self, search: Search) -> Filter:
-        """Those that have the vector, in terms of the rows. Raises Refused for a vector that the collection does not have."""
-        condition = self.stored_filter(search.filter)
-        if search.using not in self.guarded:
-            return condition
-        there = Equals((presence_column(self.columns[search.using]),), int(Presence.PRESENT))
-        return AllOf((there, condition))
+    def guard(self, using: str) -> Filter:
+        """Rows of which the point has that vector."""
+        if using not in self.guarded:
+            return EVERYTHING
+        return Equals((presence_column(self.columns[using]),), int(Presence.PRESENT))
 
     def stored_fields(self, fields: Iterable[str] | None, vectors: Iterable[str] | None) -> tuple[str, ...] | None:
         """The fields of the rows from which the client's `fields` and `vectors` can be told; None: all."""
@@ -97,8 +79,9 @@ class Landing:
             return fields
         asked = self.columns.keys() if vectors is None else self.columns.keys() & set(vectors)
         guards = [presence_column(self.columns[name]) for name in asked if name in self.guarded]
-        exact = {EXACT} if self.stored.dynamic and any(map(self._may_be_inexact, fields)) else set()
-        return (*map(self.names.stored, fields), *sorted(guards), *exact)
+        exact = [EXACT] if self.stored.dynamic and any(map(self._may_be_inexact, fields)) else []
+        rest = [REST] if self.may_have_large and fields else []
+        return (*map(self.names.stored, fields), *sorted(guards), *exact, *rest)
 
     def stored_vectors(self, names: Iterable[str] | None) -> tuple[str, ...]:
         asked = self.columns if names is None else names
@@ -117,7 +100,9 @@ class Landing:
         if not self.foreign:
             return row
         key = Key(self.schema.collection, row.key.partition, parse_id(row.key.id, self.schema.id_kind))
-        guards = {presence_column(column) for column in self.columns.values()}
+        if isinstance(large := row.payload.get(REST), list) and large:
+            return Point(key, self._vectors(row), parse_large(large))
+        guards = {REST, *(presence_column(column) for column in self.columns.values())}
         payload = {name: value for name, value in row.payload.items() if name not in guards}
         return Point(key, self._vectors(row), parse_payload(payload, self.names))
 
@@ -148,10 +133,12 @@ class Landing:
         self._check_fields(point.payload)
         guards, vectors = self._stored_vectors(point)
         payload: dict[str, Any] = stored_payload(point.payload, self.names)
+        if self.may_have_large:
+            payload = fitting(payload, point.payload)
         return Point(replace(point.key, id=identity), vectors, payload | guards)
 
     def _stored_vectors(self, point: Point) -> tuple[dict[str, int], dict[str, Vector]]:
-        vectors: dict[str, Vector] = {} if self.columns else {NO_VECTOR: filler(_NO_VECTOR)}
+        vectors: dict[str, Vector] = {} if self.columns else {NO_VECTOR.name: filler(NO_VECTOR)}
         guards: dict[str, int] = {}
         for name, column in self.columns.items():
             vector, field = point.vectors.get(name), self.schema.vectors[name]
@@ -182,7 +169,7 @@ def landing_of(schema: Schema, *, rename: bool = False) -> Landing:
         return Landing(schema, schema, own, frozenset(), PayloadNames({}))
     columns = {name: vector_column(name) for name in schema.vectors}
     guarded = frozenset(columns) if is_loose(schema) or len(columns) > 1 else frozenset()
-    stored = _stored_schema(schema, columns, guarded, rename)
+    stored = stored_schema(schema, columns, guarded, rename=rename)
     names = PayloadNames.beside((stored.id_name, *stored.vectors, *(stored.fields.keys() - schema.fields.keys())))
     return Landing(schema, stored, columns, guarded, names)
 
@@ -197,36 +184,7 @@ def stored_index(change: CreateIndex | DropIndex, landing: Landing) -> CreateInd
     return replace(change, collection=landing.stored.collection, field=column)
 
 
-def _stored_schema(schema: Schema, columns: Mapping[str, str], guarded: frozenset[str], rename: bool) -> Schema:
-    vectors = [_stored_vector(schema.vectors[name], column) for name, column in columns.items()] or [_NO_VECTOR]
-    declared = {} if is_loose(schema) else {n: _stored_field(f) for n, f in schema.fields.items() if _is_column(f)}
-    guards = [Field(presence_column(columns[name]), FieldType.INT8) for name in schema.vectors if name in guarded]
-    mapped = schema.id_kind in MAPPED
-    return replace(
-        schema,
-        collection=identifier(schema.collection) if rename else schema.collection,
-        vectors={field.name: field for field in vectors},
-        fields=declared | {field.name: field for field in guards},
-        id_kind=IdKind.STRING if mapped else schema.id_kind,
-        id_name=ID if mapped else schema.id_name,
-        native={},
-    )
-
-
-def _stored_vector(field: VectorField, column: str) -> VectorField:
-    return replace(field, name=column, dtype=DType.FLOAT32 if field.dtype in WIDENED else field.dtype, index={})
-
-
-def _is_column(field: Field) -> bool:
-    return field.type in SCALAR_CODES and (field.element is None or field.element in SCALAR_CODES)
-
-
-def _stored_field(field: Field) -> Field:
-    text = FieldType.STRING in (field.type, field.element)
-    return replace(field, max_length=field.max_length or _MAX_LENGTH) if text else field
-
-
 def _check_kind(field: VectorField, vector: Vector) -> None:
     """A vector of another kind would make columns of no meaning; Milvus itself tells of another dimension."""
-    if (field.kind is VectorKind.SPARSE) != (not hasattr(vector, "ndim")):
+    if (field.kind is VectorKind.SPARSE) != isinstance(vector, Sparse):
         raise Refused(f"vector {quoted(field.name)} is {field.kind}, and was given another kind")

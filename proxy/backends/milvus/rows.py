@@ -12,12 +12,13 @@ from pymilvus.grpc_gen import milvus_pb2
 from proxy.backends.milvus import parse, reads
 from proxy.backends.milvus.calls import Calls
 from proxy.backends.milvus.expr import expression, fields_of, ids_in
+from proxy.backends.milvus.foreign_large import LARGE
 from proxy.backends.milvus.landing import Landing
 from proxy.backends.milvus.naming import local_name
 from proxy.errors import Reason, Refused
 from proxy.milvus.schema import split_name
 from proxy.model.evaluate import matches
-from proxy.model.filter import Filter
+from proxy.model.filter import EVERYTHING, AllOf, AnyOf, Filter
 from proxy.model.operation import Search
 from proxy.model.point import Key, Point, PointId
 from proxy.model.schema import IdKind, Schema
@@ -33,6 +34,8 @@ class View:
     calls: Calls
     landing: Landing
     since: int | None
+    large: bool = False
+    """The collection may have payloads of which the dynamic field holds only a part."""
 
     @property
     def schema(self) -> Schema:
@@ -41,19 +44,28 @@ class View:
 
     def rows(self, condition: Filter, fields: tuple[str, ...] | None, vector_names: tuple[str, ...] | None) -> Rows:
         """Raises Unsupported."""
-        return self._rows(condition, self.landing.stored_filter(condition), fields, vector_names)
+        return self._rows(condition, EVERYTHING, fields, vector_names)
 
     def candidates(self, search: Search, vector_names: tuple[str, ...]) -> Rows:
         """Those that have the vector by which is searched. Raises Unsupported."""
-        return self._rows(search.filter, self.landing.candidates(search), search.fields, vector_names)
+        return self._rows(search.filter, self.landing.guard(search.using), search.fields, vector_names)
+
+    async def count_large(self) -> int:
+        plan = reads.Plan(self.landing.stored, expression(LARGE, self.landing.stored).text, (), self.since)
+        rows = Rows(self.calls, self.landing, plan, EVERYTHING, exact=True, fields=())
+        return await rows.count(partitions_of(self.schema, None))
 
     def _rows(
-        self, condition: Filter, stored: Filter, fields: tuple[str, ...] | None, vector_names: tuple[str, ...] | None
+        self, condition: Filter, guard: Filter, fields: tuple[str, ...] | None, vector_names: tuple[str, ...] | None
     ) -> Rows:
-        expr, landing = expression(stored, self.landing.stored), self.landing
-        needed = landing.stored_fields(fields, vector_names)
-        if needed is not None and not expr.exact:
-            needed = tuple({*needed, *fields_of(stored)})
+        """`guard` is in terms of the rows, and decides by itself."""
+        landing, by_payload = self.landing, bool(fields_of(condition))
+        stored = landing.stored_filter(condition)
+        untrusted = self.large and by_payload
+        expr = expression(AllOf((guard, AnyOf((stored, LARGE)) if untrusted else stored)), landing.stored)
+        expr = replace(expr, exact=expr.exact and not untrusted)
+        asked = fields if expr.exact or fields is None else tuple({*fields, *fields_of(condition)})
+        needed = landing.stored_fields(asked, vector_names)
         output = reads.output_fields(landing.stored, needed, landing.stored_vectors(vector_names))
         plan = reads.Plan(landing.stored, expr.text, output, self.since)
         return Rows(self.calls, landing, plan, condition, expr.exact, fields)

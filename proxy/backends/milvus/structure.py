@@ -20,7 +20,7 @@ from proxy.backends.milvus.creation import (
     drop_index,
     simple_request,
 )
-from proxy.backends.milvus.landing import is_foreign
+from proxy.backends.milvus.foreign_schema import is_foreign
 from proxy.errors import AlreadyExists, NotFound, Unavailable
 from proxy.milvus.schema import INDEX_NAME, collection_name, index_params, schema_of, split_name
 from proxy.model.evolve import same_collection

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 
 from proxy.backends.milvus.fit import fit, unsupported
 from proxy.backends.milvus.foreign_ids import parse_id, stored_id
+from proxy.backends.milvus.foreign_large import LARGE, MAX_JSON, is_large
 from proxy.backends.milvus.foreign_names import (
     FIELD_NAME,
     PayloadNames,
@@ -33,7 +34,7 @@ from proxy.errors import Broken, Refused
 from proxy.milvus.columns import points_of
 from proxy.model.evaluate import matches
 from proxy.model.feature import Feature
-from proxy.model.filter import AllOf, AnyOf, Equals, Filter, HasId, IdLike, IdRange, MinShould, Nested, Not, Op
+from proxy.model.filter import EVERYTHING, AllOf, AnyOf, Equals, Filter, HasId, IdLike, IdRange, MinShould, Nested, Not, Op
 from proxy.model.operation import CreateIndex, DropIndex, Search
 from proxy.model.point import GeoPoint, Key, Point, PointId, Sparse, Vector
 from proxy.model.schema import DType, Field, FieldType, IdKind, Metric, Schema, VectorField, VectorKind
@@ -66,7 +67,19 @@ OTHERS = (
     | st.uuids()
     | st.builds(GeoPoint, st.floats(0, 9), st.just(1.5))
 )
-OURS = ["__id__", "___id__", "__vecferry__", "$meta", "_$meta", "vector", "_vector", "__has_vector", "image", "_image"]
+OURS = [
+    "__id__",
+    "___id__",
+    "__vecferry__",
+    "$meta",
+    "_$meta",
+    "vector",
+    "_vector",
+    "__has_vector",
+    "image",
+    "_image",
+    "__rest__",
+]
 PAYLOADS = st.dictionaries(st.sampled_from(OURS) | NAMES, JSON | OTHERS, max_size=4)
 
 
@@ -202,9 +215,36 @@ def test_only_what_json_cannot_hold_is_kept_twice() -> None:
         [point(1, {"a": [1, None, {"b": 1.5}]}), point(2, {"a": 2**64, "b": [math.nan], "c": 1})]
     )
 
-    assert plain.payload == {"a": [1, None, {"b": 1.5}], "__has_vector": 1}
+    assert plain.payload == {"a": [1, None, {"b": 1.5}], "__has_vector": 1, "__rest__": []}
     assert orjson.loads(wide.payload["__vecferry__"]).keys() == {"a", "b"}
     assert (wide.payload["a"], wide.payload["b"]) == (2.0**64, [None])
+
+
+def test_a_payload_beyond_the_dynamic_field_is_whole_in_texts_beside_what_fits() -> None:
+    landing = landing_of(UNNAMED)
+    payload = {"a": "ü" * 40_000, "b": 2**70, "c": ["x" * 50_000], "d": 1, "vector": {"deep": None}}
+
+    (row,) = landing.stored_points([point(1, payload)])
+    (came,) = through(landing, point(1, payload))
+
+    assert is_large(row)
+    assert row.payload.keys() == {"b", "c", "d", "_vector", "__has_vector", "__rest__"}
+    assert len(orjson.dumps({name: row.payload[name] for name in ("b", "c", "d", "_vector")})) <= MAX_JSON
+    assert all(len(text) <= 65_535 and text.isascii() for text in row.payload["__rest__"])
+    assert equal(point(1, payload), came, UNNAMED, 0)
+
+
+@pytest.mark.parametrize(("length", "large"), [(MAX_JSON - len('{"a":""}'), False), (MAX_JSON - len('{"a":""}') + 1, True)])
+def test_only_what_does_not_fit_is_put_beside(length: int, large: bool) -> None:
+    (row,) = landing_of(UNNAMED).stored_points([point(1, {"a": "x" * length})])
+
+    assert is_large(row) is large
+    assert matches(LARGE, row) is large
+
+
+def test_a_text_that_is_no_unicode_is_refused() -> None:
+    with pytest.raises(Refused):
+        landing_of(UNNAMED).stored_points([point(1, {"a": "\ud800"})])
 
 
 def test_of_some_fields_the_rows_tell_what_is_needed_and_no_more() -> None:
@@ -212,7 +252,7 @@ def test_of_some_fields_the_rows_tell_what_is_needed_and_no_more() -> None:
 
     assert landing.stored_fields(None, None) is None
     assert landing.stored_fields((), ()) == ()
-    assert landing.stored_fields(("image",), ("my-text",)) == ("_image", "__has_my_x2d_text", "__vecferry__")
+    assert landing.stored_fields(("image",), ("my-text",)) == ("_image", "__has_my_x2d_text", "__vecferry__", "__rest__")
     assert landing.stored_vectors(("my-text", "no")) == ("my_x2d_text",)
     assert landing.stored_vectors(None) == ("image", "my_x2d_text", "words")
 
@@ -226,7 +266,7 @@ def test_a_collection_of_milvus_is_left_as_it_is() -> None:
     assert landing.stored is own
     assert landing.stored_points(points) is points
     assert landing.point(points[0]) is points[0]
-    assert (landing.stored_filter(condition), landing.candidates(search)) == (condition, condition)
+    assert (landing.stored_filter(condition), landing.guard("v")) == (condition, EVERYTHING)
     assert landing.stored_search(search) is search
 
 
@@ -264,9 +304,8 @@ def test_candidates_have_the_vector() -> None:
     landing = landing_of(MANY)
     rows = landing.stored_points([point(1, image=IMAGE), point(2, words=WORDS), point(3, words=NO_WORDS)])
 
-    found = landing.candidates(Search(NAME, "words", (WORDS,), 3))
-
-    assert [matches(found, row) for row in rows] == [False, True, False]
+    assert [matches(landing.guard("words"), row) for row in rows] == [False, True, False]
+    assert [matches(landing.guard("image"), row) for row in rows] == [True, False, False]
 
 
 def test_of_foreign_hints_only_the_effort_goes_on() -> None:
@@ -286,7 +325,7 @@ def test_a_qdrant_collection_gets_a_key_of_texts_and_holds_its_payload_in_the_dy
     stored = landing_of(indexed, rename=True).stored
 
     assert (stored.collection, stored.id_kind, stored.id_name, stored.dynamic) == ("my_x2d_docs", IdKind.STRING, "__id__", True)
-    assert (stored.vectors.keys(), stored.fields.keys()) == ({"vector"}, {"__has_vector"})
+    assert (stored.vectors.keys(), stored.fields.keys()) == ({"vector"}, {"__has_vector", "__rest__"})
 
 
 def test_an_index_on_a_field_that_is_no_column_is_not_made() -> None:
