@@ -26,7 +26,6 @@ from proxy.model.operation import (
     CreateCollection,
     CreateIndex,
     DropAlias,
-    DropCollection,
     Fetch,
     Scan,
     Search,
@@ -64,13 +63,14 @@ class Pair:
         return self.catalog.there[name]
 
     async def copied(self, name: str) -> list[Point]:
-        """All points of the source, on both sides now."""
+        """All points of the source, on both sides now, and no others. The collection is made by the first who asks."""
         schema = await self.found(name)
-        await self.target.apply(DropCollection(name))
         await self.target.apply(CreateCollection(schema))
-        page = await self.source.scan(Scan(name, limit=500))
-        await self.target.put(page.points)
-        return list(page.points)
+        points = (await self.source.scan(Scan(name, limit=500))).points
+        there = (await self.target.scan(Scan(name, limit=500, fields=(), vector_names=()))).points
+        await self.target.remove([point.key for point in there])
+        await self.target.put(points)
+        return list(points)
 
     async def assert_same(self, name: str, points: list[Point]) -> None:
         schema = self.catalog.schema(name)

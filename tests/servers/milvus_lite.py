@@ -13,7 +13,7 @@ from typing import Any, Final, Self
 import grpc
 from milvus_lite.adapter.grpc.servicer import MilvusServicer
 from milvus_lite.db import MilvusLite
-from pymilvus.grpc_gen import common_pb2, milvus_pb2, milvus_pb2_grpc
+from pymilvus.grpc_gen import common_pb2, milvus_pb2, milvus_pb2_grpc, schema_pb2
 
 STOP_SECONDS: Final = 2.0
 _WORKERS: Final = 4
@@ -62,6 +62,14 @@ class _AsReal(MilvusServicer):  # type: ignore[misc]
         if request.partition_name in there.partition_names:
             return common_pb2.Status()
         return super().CreatePartition(request, context)
+
+    def DescribeCollection(self, request: Any, context: Any) -> Any:
+        """Its own does not tell how long the texts of an array may be."""
+        reply = super().DescribeCollection(request, context)
+        for field in reply.schema.fields:
+            if field.data_type == schema_pb2.Array and field.element_type == schema_pb2.VarChar:
+                field.type_params.append(common_pb2.KeyValuePair(key="max_length", value="65535"))
+        return reply
 
     def AllocTimestamp(self, request: Any, context: Any) -> Any:
         return milvus_pb2.AllocTimestampResponse(status=common_pb2.Status(), timestamp=1)

@@ -12,9 +12,11 @@ from uuid import UUID
 import numpy as np
 import orjson
 import pytest
+from fakes.plain_parts import PlainCatalog
 from hypothesis import given
 from hypothesis import strategies as st
 
+from proxy.app import BACKENDS
 from proxy.backends.milvus.fit import fit, unsupported
 from proxy.backends.milvus.foreign_ids import parse_id, stored_id
 from proxy.backends.milvus.foreign_large import LARGE, MAX_JSON, is_large
@@ -30,6 +32,7 @@ from proxy.backends.milvus.generation import UNKNOWN, Generation, generation_of
 from proxy.backends.milvus.landing import Landing, landing_of, stored_index
 from proxy.backends.milvus.writes import deletes, upserts
 from proxy.compare.points import equal
+from proxy.config import SideConfig
 from proxy.errors import Broken, Refused
 from proxy.milvus.columns import points_of
 from proxy.model.evaluate import matches
@@ -37,7 +40,7 @@ from proxy.model.feature import Feature
 from proxy.model.filter import EVERYTHING, AllOf, AnyOf, Equals, Filter, HasId, IdLike, IdRange, MinShould, Nested, Not, Op
 from proxy.model.operation import CreateIndex, DropIndex, Search
 from proxy.model.point import GeoPoint, Key, Point, PointId, Sparse, Vector
-from proxy.model.schema import DType, Field, FieldType, IdKind, Metric, Schema, VectorField, VectorKind
+from proxy.model.schema import DType, Field, FieldType, IdKind, Metric, Product, Schema, VectorField, VectorKind
 
 NEW, OLD = generation_of("v2.4.1"), generation_of("v2.3.5")
 NAME = "my-docs"
@@ -367,6 +370,16 @@ def test_what_milvus_has_not_is_refused_by_name(vectors: dict[str, VectorField],
 
     assert any(re.search(said, refusal) for refusal in found.refusals), found.refusals
     assert not found.target
+
+
+def test_the_sidecar_tells_the_target_whose_names_it_gets() -> None:
+    side = SideConfig(product=Product.MILVUS, url="http://unused:19530")
+
+    made = {clients: BACKENDS[Product.MILVUS](side, PlainCatalog(), clients) for clients in (Product.QDRANT, Product.MILVUS)}
+    foreign, own = (backend.fit(UNNAMED) for backend in made.values())
+
+    assert foreign.target["collection"] == "my_x2d_docs"
+    assert own.refusals == ("'my-docs' cannot be the name of a collection in Milvus",)
 
 
 def test_refusals_name_their_features() -> None:
