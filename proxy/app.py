@@ -69,9 +69,9 @@ FRONTENDS: Final[Mapping[Product, Callable[[Clock], Frontend]]] = {
     Product.MILVUS: MilvusFrontend,
     Product.QDRANT: QdrantFrontend,
 }
-BACKENDS: Final[Mapping[Product, Callable[[SideConfig, Catalog], Backend]]] = {
+BACKENDS: Final[Mapping[Product, Callable[[SideConfig, Catalog, Product], Backend]]] = {
     Product.MILVUS: MilvusBackend,
-    Product.QDRANT: QdrantBackend,
+    Product.QDRANT: lambda side, catalog, _clients: QdrantBackend(side, catalog),
 }
 ROLES: Final[Mapping[Product, Mapping[str, str]]] = {
     Product.MILVUS: {"grpc": "url"},
@@ -162,7 +162,7 @@ def _frontend(config: Config, clock: Clock) -> Frontend:
 
 def _side(place: Place, side: SideConfig, catalog: Catalog, config: Config, stack: AsyncExitStack) -> Side:
     with _explained(place):
-        backend = BACKENDS[side.product](side, catalog)
+        backend = BACKENDS[side.product](side, catalog, config.source.product)
         stack.push_async_callback(backend.close)
         upstreams = {}
         for role in config.listen if side.product is config.source.product else ():

@@ -7,6 +7,7 @@ import pytest
 
 if TYPE_CHECKING:
     from servers.milvus import MilvusServer
+    from servers.milvus_lite import MilvusLiteServer
 
 
 @pytest.fixture(scope="session")
@@ -16,4 +17,13 @@ def milvus() -> Iterator[MilvusServer]:
     from servers.milvus import MilvusServer
 
     with MilvusServer() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def milvus_lite(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MilvusLiteServer]:
+    """Stands in for newer servers; shared as `milvus` is."""
+    from servers.milvus_lite import MilvusLiteServer
+
+    with MilvusLiteServer(tmp_path_factory.mktemp("milvus-lite")) as server:
         yield server

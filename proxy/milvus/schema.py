@@ -22,6 +22,8 @@ DEFAULT_PARTITION: Final = "_default"
 META: Final = "$meta"
 INDEX_NAME: Final = "index_name"
 METRIC_TYPE: Final = "metric_type"
+_SPARSE_INDEX: Final = "SPARSE_INVERTED_INDEX"
+"""Milvus 2.4 has no automatic one for sparse vectors."""
 _OURS: Final = frozenset({"index_id", "metric"})
 """What we keep among an index's parameters: Milvus's number of it, and the canonical metric."""
 FIRST_FIELD_ID: Final = 100
@@ -56,7 +58,7 @@ SCALAR_TYPES: Final[Mapping[int, FieldType]] = {
     schema_pb2.JSON: FieldType.JSON,
     schema_pb2.Array: FieldType.ARRAY,
 }
-_SCALAR_CODES: Final[Mapping[FieldType, int]] = {
+SCALAR_CODES: Final[Mapping[FieldType, int]] = {
     FieldType.BOOL: schema_pb2.Bool,
     FieldType.INT8: schema_pb2.Int8,
     FieldType.INT16: schema_pb2.Int16,
@@ -69,7 +71,7 @@ _SCALAR_CODES: Final[Mapping[FieldType, int]] = {
     FieldType.ARRAY: schema_pb2.Array,
 }
 _DENSE_CODES: Final[Mapping[DType, int]] = {dtype: code for code, dtype in DENSE_TYPES.items()}
-_MAX_LENGTH: Final = 65535
+MAX_LENGTH: Final = 65535
 _MAX_CAPACITY: Final = 4096
 """Milvus's own upper limits of `max_length` and `max_capacity`."""
 
@@ -224,7 +226,8 @@ def index_params(schema: Schema) -> dict[str, dict[str, str]]:
 def _vector_index(field: VectorField) -> dict[str, str]:
     if METRIC_TYPE in field.index or field.metric is None:
         return _texts(field.index)
-    return {"index_type": "AUTOINDEX", METRIC_TYPE: METRIC_NAMES[field.metric]}
+    kind = _SPARSE_INDEX if field.kind is VectorKind.SPARSE else "AUTOINDEX"
+    return {"index_type": kind, METRIC_TYPE: METRIC_NAMES[field.metric]}
 
 
 def _texts(index: Mapping[str, Any]) -> dict[str, str]:
@@ -241,7 +244,7 @@ def _foreign(schema: Schema) -> schema_pb2.CollectionSchema:
     key_type = schema_pb2.Int64 if schema.id_kind is IdKind.INT64 else schema_pb2.VarChar
     key = schema_pb2.FieldSchema(name=schema.id_name, is_primary_key=True, data_type=key_type, autoID=schema.auto_id)
     if key_type == schema_pb2.VarChar:
-        key.type_params.extend(key_values({"max_length": _MAX_LENGTH}))
+        key.type_params.extend(key_values({"max_length": MAX_LENGTH}))
     made = schema_pb2.CollectionSchema(enable_dynamic_field=schema.dynamic)
     made.fields.append(key)
     made.fields.extend(_vector_schema(field) for field in schema.vectors.values())
@@ -261,17 +264,17 @@ def _vector_schema(field: VectorField) -> schema_pb2.FieldSchema:
 
 
 def _field_schema(field: Field, schema: Schema) -> schema_pb2.FieldSchema:
-    if field.type not in _SCALAR_CODES or (field.element and field.element not in _SCALAR_CODES):
+    if field.type not in SCALAR_CODES or (field.element and field.element not in SCALAR_CODES):
         raise Refused(f"the field {field.name} ({field.type}) has no type in {Product.MILVUS}")
     made = schema_pb2.FieldSchema(
         name=field.name,
-        data_type=_SCALAR_CODES[field.type],
-        element_type=_SCALAR_CODES[field.element] if field.element else schema_pb2.DataType.Value("None"),
+        data_type=SCALAR_CODES[field.type],
+        element_type=SCALAR_CODES[field.element] if field.element else schema_pb2.DataType.Value("None"),
         nullable=field.nullable,
         is_partition_key=field.name == schema.partition_key,
     )
     if FieldType.STRING in (field.type, field.element):
-        made.type_params.extend(key_values({"max_length": field.max_length or _MAX_LENGTH}))
+        made.type_params.extend(key_values({"max_length": field.max_length or MAX_LENGTH}))
     if field.type is FieldType.ARRAY:
         made.type_params.extend(key_values({"max_capacity": _MAX_CAPACITY}))
     return made

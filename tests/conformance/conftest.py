@@ -33,7 +33,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     ours = [item for item in items if isinstance(item, pytest.Function) and HERE in item.path.parents]
-    unspoken = [item for item in ours if (pair := pair_of(item)) and not needs_of(item) <= pair.frontend.speaks]
+    unspoken = [item for item in ours if (pair := pair_of(item)) and not _is_made(item, pair)]
     if unspoken:
         config.hook.pytest_deselected(items=unspoken)
         items[:] = [item for item in items if item not in unspoken]
@@ -41,6 +41,10 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         # channels live in one event loop, and servers outlive a case
         item.add_marker(pytest.mark.asyncio(loop_scope="session"), append=False)
     _apply_gaps(ours)
+
+
+def _is_made(item: pytest.Item, pair: Pair) -> bool:
+    return needs_of(item) <= pair.frontend.speaks and item.path.name not in pair.backend.leaves_out
 
 
 def _apply_gaps(items: list[pytest.Function]) -> None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-from proxy.errors import Refused, Unsupported
+from proxy.errors import NotFound, Refused, Unavailable, Unsupported
 
 
 class Owner(StrEnum):
@@ -30,6 +30,7 @@ class Gap:
 
 
 THROUGH_MILVUS: Final = ("milvus->memory", "milvus->qdrant")
+LITE: Final = "direct->milvus-lite"
 
 GAPS: tuple[Gap, ...] = (
     *(
@@ -40,7 +41,7 @@ GAPS: tuple[Gap, ...] = (
             Refused,
             "Milvus 2.3.5 takes a row with the id 2**63-1 and shows it in no read, so we do not put it",
         )
-        for pair in ("direct->milvus", *THROUGH_MILVUS)
+        for pair in ("direct->milvus", LITE, *THROUGH_MILVUS)
     ),
     *(
         Gap(
@@ -61,6 +62,41 @@ GAPS: tuple[Gap, ...] = (
             "Milvus wants a loaded partition released before it is dropped; the frontend refuses ReleasePartitions by name",
         )
         for pair in THROUGH_MILVUS
+    ),
+    *(
+        Gap(case, LITE, Owner.THEIRS, raises, why)
+        for why, raises, cases in (
+            (
+                "milvus-lite has neither binary nor half vectors",
+                Refused,
+                (
+                    "test_binary_vectors_can_be_had",
+                    *(f"test_half_vectors_keep_their_type[{metric}]" for metric in ("cosine", "dot", "euclidean")),
+                ),
+            ),
+            (
+                "milvus-lite moves a point to the partition of the last write with its id",
+                AssertionError,
+                tuple(f"test_one_id_in_two_partitions_is_two_points[{kind}]" for kind in ("number", "text")),
+            ),
+            (
+                "milvus-lite counts the rows of all partitions whichever it is asked for",
+                AssertionError,
+                tuple(
+                    f"test_partitions_bound_a_scan[{which}]"
+                    for which in ("None", "(None,)", "('p',)", "(None, 'q')", "('p', 'q')")
+                ),
+            ),
+            ("milvus-lite drops no index twice", NotFound, ("test_an_index_on_a_field_changes_no_answer",)),
+            ("milvus-lite cannot release a partition", Refused, ("test_a_dropped_partition_takes_its_points",)),
+            ("milvus-lite releases what it renames", Refused, ("test_a_renamed_collection_keeps_its_points",)),
+            (
+                "milvus-lite does not say that an alias exists by the code for it",
+                Unavailable,
+                ("test_an_alias_moves_and_goes",),
+            ),
+        )
+        for case in cases
     ),
     *(
         Gap(

@@ -22,8 +22,9 @@ def test_every_pair_takes_part() -> None:
         "direct->memory": len(Feature),
         "direct->qdrant": len(Feature),
         "direct->milvus": len(Feature),
-        "milvus->memory": 33,
-        "milvus->qdrant": 33,
+        "direct->milvus-lite": len(Feature),
+        "milvus->memory": 35,
+        "milvus->qdrant": 35,
     }
 
 

@@ -94,6 +94,12 @@ IDS = [
         marks=pytest.mark.needs(Feature.UUID_IDS),
         id="uuids",
     ),
+    pytest.param(
+        IdKind.UINT64_OR_UUID,
+        (0, 7, 2**63 + 1, 2**64 - 1, UUID(int=7), UUID(int=2**128 - 1)),
+        marks=pytest.mark.needs(Feature.UUID_IDS),
+        id="numbers and uuids",
+    ),
 ]
 
 

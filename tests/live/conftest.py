@@ -1,10 +1,11 @@
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass, field
 
 import pytest
 from servers.milvus import MilvusServer
+from servers.qdrant import QdrantServer
 
 from proxy.backends.milvus.backend import MilvusBackend
 from proxy.config import SideConfig
@@ -49,3 +50,9 @@ async def backend(milvus: MilvusServer, catalog: Schemas) -> AsyncIterator[Milvu
     side = MilvusBackend(SideConfig(product=Product.MILVUS, url=milvus.url), catalog)
     yield side
     await side.close()
+
+
+@pytest.fixture(scope="session")
+def qdrant(tmp_path_factory: pytest.TempPathFactory) -> Iterator[QdrantServer]:
+    with QdrantServer(tmp_path_factory.mktemp("qdrant")) as server:
+        yield server

@@ -10,32 +10,39 @@ can make, a read gives the one that Milvus shows, and that may be another one th
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
 from pymilvus.grpc_gen import milvus_pb2
 
-from proxy.backends.milvus import creation
 from proxy.backends.milvus.calls import Calls
 from proxy.backends.milvus.exact import exactly_nearest
-from proxy.backends.milvus.features import FEATURES
+from proxy.backends.milvus.expr import fields_of
+from proxy.backends.milvus.features import FEATURES, features_of
+from proxy.backends.milvus.fit import fit, unsupported
+from proxy.backends.milvus.foreign_large import is_large
+from proxy.backends.milvus.foreign_names import identifier, parse_identifier
+from proxy.backends.milvus.generation import UNKNOWN, generation_of, numbers
+from proxy.backends.milvus.landing import Landing, landing_of, stored_index
 from proxy.backends.milvus.naming import by_partition, slices
 from proxy.backends.milvus.nearest import is_exact, nearest
 from proxy.backends.milvus.rows import View, gone, partitions_of
-from proxy.backends.milvus.structure import Structure
+from proxy.backends.milvus.structure import Structure, renamed
 from proxy.backends.milvus.writes import IDS_AT_ONCE, deletes, upserts
 from proxy.config import SideConfig
 from proxy.errors import NotFound, Reason, Refused, Unsupported
 from proxy.milvus.schema import split_name
 from proxy.model.distance import metric_of
 from proxy.model.feature import Feature, Support
-from proxy.model.filter import EVERYTHING
+from proxy.model.filter import EVERYTHING, Filter
 from proxy.model.operation import (
     Consistency,
     Count,
+    CreateCollection,
     CreateIndex,
+    DropCollection,
+    DropIndex,
     Fetch,
     Hits,
     Page,
@@ -55,19 +62,27 @@ class MilvusBackend:
     product = Product.MILVUS
     features: Mapping[Feature, Support] = FEATURES
 
-    def __init__(self, side: SideConfig, catalog: Catalog) -> None:
+    def __init__(self, side: SideConfig, catalog: Catalog, clients: Product = Product.MILVUS) -> None:
+        """`clients`: the product that the clients speak. Another one's collections may have names that Milvus does not take."""
         self._url = side.url
         self._catalog = catalog
         self._calls = Calls(side)
         self._structure = Structure(self._calls)
+        self._rename = clients is not Product.MILVUS
+        self._generation = UNKNOWN
+        self._written: dict[str, int] = {}
+        """Collections that are not Milvus's own -> Milvus's time of our last write."""
+        self._large: dict[str, bool] = {}
+        """Whether a collection has payloads of which the dynamic field holds only a part, where that is known."""
 
     async def ping(self) -> ServerInfo:
         await self._calls.read("Connect", milvus_pb2.ConnectRequest())
         version = (await self._calls.read("GetVersion", milvus_pb2.GetVersionRequest())).version
-        numbers = re.search(r"(\d+)\.(\d+)", version)
-        if numbers and tuple(map(int, numbers.groups())) < OLDEST:
+        if (found := numbers(version)) and found < OLDEST:
             oldest = ".".join(map(str, OLDEST))
             raise Refused(f"Milvus at {self._url} is version {version}: {oldest} or later is needed", Reason.UNSUPPORTED)
+        self._generation = generation_of(version)
+        self.features = features_of(self._generation)
         return ServerInfo(self.product, version)
 
     async def close(self) -> None:
@@ -78,21 +93,28 @@ class MilvusBackend:
     async def put(self, points: Sequence[Point]) -> None:
         if not points:
             return
-        schema = self._catalog.schema(points[0].key.collection)
-        await self._check_ids(schema)
-        for request in upserts(schema, points):
-            await self._calls.write("Upsert", request, split_name(schema.collection)[0])
+        landing = self._landing(points[0].key.collection)
+        await self._check_ids(landing.schema)
+        rows = landing.stored_points(points)
+        if landing.may_have_large and any(map(is_large, rows)):
+            self._large[landing.schema.collection] = True
+        for request in upserts(landing.stored, rows):
+            reply = await self._calls.write("Upsert", request, split_name(landing.stored.collection)[0])
+            self._wrote(landing, int(reply.timestamp))
 
     async def remove(self, keys: Sequence[Key]) -> None:
         if not keys:
             return
-        schema = self._catalog.schema(keys[0].collection)
-        for partition, request in deletes(schema, keys):
+        landing = self._landing(keys[0].collection)
+        schema = landing.stored
+        for partition, request in deletes(schema, landing.stored_keys(keys)):
             try:
                 await self._calls.write("Delete", request, split_name(schema.collection)[0])
             except NotFound:
                 if not await gone(self._calls, schema, partition):
                     raise
+        if landing.foreign:
+            self._wrote(landing, await self._now())  # Milvus tells no time of a delete
 
     async def fetch(self, fetch: Fetch, consistency: Consistency = Consistency.LATEST) -> dict[Key, Point]:
         view = await self._view(fetch.collection, consistency)
@@ -104,7 +126,7 @@ class MilvusBackend:
         return found
 
     async def scan(self, scan: Scan, consistency: Consistency = Consistency.LATEST) -> Page:
-        view = await self._view(scan.collection, consistency)
+        view = await self._view(scan.collection, consistency, scan.filter)
         partitions = partitions_of(view.schema, scan.partitions)
         after = scan.after
         if scan.offset:
@@ -117,15 +139,15 @@ class MilvusBackend:
         return Page(tuple(found[: scan.limit]), end=len(found) <= scan.limit)
 
     async def search(self, search: Search, consistency: Consistency = Consistency.CLIENT) -> Hits:
-        view = await self._view(search.collection, consistency)
+        view = await self._view(search.collection, consistency, search.filter)
         metric, partitions = metric_of(view.schema, search), partitions_of(view.schema, search.partitions)
         if is_exact(view.schema, search):
-            return await nearest(view.rows(search.filter, search.fields, search.vector_names), search, metric, partitions)
+            return await nearest(view.candidates(search, search.vector_names), search, metric, partitions)
         vectors = tuple({*search.vector_names, search.using})
-        return await exactly_nearest(view.rows(search.filter, search.fields, vectors), search, metric, partitions)
+        return await exactly_nearest(view.candidates(search, vectors), search, metric, partitions)
 
     async def count(self, count: Count, consistency: Consistency = Consistency.LATEST) -> int:
-        view = await self._view(count.collection, consistency)
+        view = await self._view(count.collection, consistency, count.filter)
         return await view.rows(count.filter, (), ()).count(partitions_of(view.schema, count.partitions))
 
     async def duplicates(self, collection: str) -> int:
@@ -138,9 +160,28 @@ class MilvusBackend:
             distinct += len(page.points)
         return await self.count(Count(collection)) - distinct
 
-    async def _view(self, collection: str, consistency: Consistency) -> View:
-        schema = self._catalog.schema(collection)
-        return View(self._calls, schema, await self._now() if consistency is Consistency.LATEST else None)
+    async def _view(self, collection: str, consistency: Consistency, condition: Filter = EVERYTHING) -> View:
+        """Clients of other products see at once what they wrote, so their reads wait for it."""
+        landing = self._landing(collection)
+        since = await self._now() if consistency is Consistency.LATEST else self._written.get(collection)
+        large = landing.may_have_large and bool(fields_of(condition)) and await self._has_large(landing)
+        return View(self._calls, landing, since, large)
+
+    async def _has_large(self, landing: Landing) -> bool:
+        """Only we write there, so it is asked once."""
+        collection = landing.schema.collection
+        if collection not in self._large:
+            found = await View(self._calls, landing, await self._now()).count_large()
+            self._large[collection] = self._large.get(collection, False) or found > 0
+        return self._large[collection]
+
+    def _wrote(self, landing: Landing, moment: int) -> None:
+        collection = landing.schema.collection
+        if landing.foreign and moment > self._written.get(collection, 0):
+            self._written[collection] = moment
+
+    def _landing(self, collection: str) -> Landing:
+        return landing_of(self._catalog.schema(collection), rename=self._rename)
 
     async def _now(self) -> int:
         """Milvus's time; 0 where it does not tell it, and then every request of a read waits for its own moment."""
@@ -161,22 +202,53 @@ class MilvusBackend:
     # ---- schema ----
 
     async def collections(self) -> tuple[str, ...]:
-        return await self._structure.collections()
+        return tuple(sorted(map(self._client_name, await self._structure.collections())))
 
     async def describe(self, collection: str) -> Schema:
-        return await self._structure.describe(collection)
+        return replace(await self._structure.describe(self._name(collection)), collection=collection)
 
     async def aliases(self) -> Mapping[str, str]:
-        return await self._structure.aliases()
+        found = await self._structure.aliases()
+        return {self._client_name(alias): self._client_name(collection) for alias, collection in found.items()}
 
     def fit(self, schema: Schema) -> Fit:
-        return creation.fit(schema)
+        return fit(landing_of(schema, rename=self._rename), self._generation)
 
     async def apply(self, change: SchemaWrite) -> None:
         """Raises Unsupported by feature where the schema has what Milvus does not."""
-        await self._structure.apply(change)
-        if isinstance(change, CreateIndex) and creation.always_readable(self._catalog.schema(change.collection)):
-            await self._structure.apply(SetLoaded(change.collection, loaded=True))
+        if isinstance(change, CreateCollection):
+            await self._create(change.schema)
+            return
+        if isinstance(change, CreateIndex | DropIndex):
+            await self._index(change)
+            return
+        if isinstance(change, DropCollection):
+            self._written.pop(change.collection, None)
+            self._large.pop(change.collection, None)
+        await self._structure.apply(renamed(change, self._name))
 
     async def quiesce(self, collection: str) -> None:
-        await self._structure.quiesce(collection)
+        await self._structure.quiesce(self._name(collection))
+
+    async def _create(self, schema: Schema) -> None:
+        if not self._generation.version:
+            await self.ping()
+        landing = landing_of(schema, rename=self._rename)
+        for refusal in unsupported(landing, self._generation):
+            raise refusal
+        await self._structure.apply(CreateCollection(landing.stored))
+
+    async def _index(self, change: CreateIndex | DropIndex) -> None:
+        landing = self._landing(change.collection)
+        stored = stored_index(change, landing)
+        if stored is None:
+            return
+        await self._structure.apply(stored)
+        if isinstance(stored, CreateIndex) and landing.foreign:
+            await self._structure.apply(SetLoaded(stored.collection, loaded=True))
+
+    def _name(self, collection: str) -> str:
+        return identifier(collection) if self._rename else collection
+
+    def _client_name(self, name: str) -> str:
+        return parse_identifier(name) if self._rename else name

@@ -1,4 +1,4 @@
-"""What Milvus can do, as of 2.3: a newer server can do more, which is not used.
+"""What Milvus can do, as of 2.4, and what older servers lack of it. What newer ones can do beyond is not used.
 
 EMULATED filters: the expression finds a superset, the model's own evaluator decides (expr.py).
 """
@@ -8,29 +8,30 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
+from proxy.backends.milvus.generation import Generation
 from proxy.model.feature import Feature, Support
 
-FEATURES: Final[Mapping[Feature, Support]] = {
+FEATURES: Final[dict[Feature, Support]] = {
     Feature.COSINE: Support.NATIVE,
     Feature.DOT: Support.NATIVE,
     Feature.EUCLIDEAN: Support.NATIVE,
     Feature.MANHATTAN: Support.ABSENT,
     Feature.BINARY_VECTORS: Support.NATIVE,
     Feature.HALF_VECTORS: Support.NATIVE,
-    Feature.SPARSE_VECTORS: Support.ABSENT,
+    Feature.SPARSE_VECTORS: Support.NATIVE,
     Feature.MULTI_VECTORS: Support.ABSENT,
-    Feature.NAMED_VECTORS: Support.ABSENT,
+    Feature.NAMED_VECTORS: Support.EMULATED,  # a column says which vectors a point has
     Feature.EXACT_VECTOR_LENGTH: Support.NATIVE,
     Feature.INT_IDS: Support.NATIVE,
     Feature.NEGATIVE_IDS: Support.NATIVE,
     Feature.STRING_IDS: Support.NATIVE,
-    Feature.UUID_IDS: Support.ABSENT,
+    Feature.UUID_IDS: Support.EMULATED,  # as texts
     Feature.AUTO_IDS: Support.ABSENT,
     Feature.PARTITIONS: Support.NATIVE,
     Feature.DYNAMIC_FIELDS: Support.NATIVE,
     Feature.NESTED_PAYLOAD: Support.NATIVE,
     Feature.NULL_VALUES: Support.NATIVE,
-    Feature.NON_FINITE_VALUES: Support.ABSENT,
+    Feature.NON_FINITE_VALUES: Support.EMULATED,  # the exact value is kept beside
     Feature.FILTER_EQUALS: Support.NATIVE,
     Feature.FILTER_RANGE: Support.NATIVE,
     Feature.FILTER_TEXT_RANGE: Support.NATIVE,
@@ -44,7 +45,7 @@ FEATURES: Final[Mapping[Feature, Support]] = {
     Feature.FILTER_LIKE: Support.EMULATED,
     Feature.FILTER_TEXT: Support.EMULATED,
     Feature.FILTER_GEO: Support.ABSENT,
-    Feature.FILTER_HAS_VECTOR: Support.ABSENT,
+    Feature.FILTER_HAS_VECTOR: Support.EMULATED,
     Feature.FILTER_ID: Support.NATIVE,
     Feature.FILTER_ID_RANGE: Support.NATIVE,
     Feature.FILTER_NESTED: Support.EMULATED,
@@ -62,3 +63,11 @@ FEATURES: Final[Mapping[Feature, Support]] = {
     Feature.RENAME: Support.NATIVE,
     Feature.PAYLOAD_INDEXES: Support.NATIVE,
 }
+
+BEFORE_2_4: Final[Mapping[Feature, Support]] = FEATURES | dict.fromkeys(
+    (Feature.SPARSE_VECTORS, Feature.NAMED_VECTORS), Support.ABSENT
+)
+
+
+def features_of(generation: Generation) -> Mapping[Feature, Support]:
+    return FEATURES if generation.sparse else BEFORE_2_4

@@ -52,7 +52,7 @@ _INCLUSIVE: Final[Mapping[Op, Op]] = {Op.LT: Op.LE, Op.LE: Op.LE, Op.GT: Op.GE, 
 def json_test(test: ElementTest | FieldTest, value: JsonValue, aim: Aim) -> Expr:
     if isinstance(test, GeoRadius | GeoBox | GeoPolygon):
         return NEVER
-    expr = _json_test(test, value.text, aim)
+    expr = inexact(aim, _exists(value.text)) if _has_no_json(test) else _json_test(test, value.text, aim)
     return inexact(aim, expr) if value.ambiguous else expr
 
 
@@ -96,6 +96,25 @@ def _field_test(test: FieldTest, text: str, aim: Aim) -> Expr:
             return inexact(aim, _array(text))
         case _:
             assert_never(test)
+
+
+def _has_no_json(test: ElementTest | FieldTest) -> bool:
+    """It asks for a value that is no JSON: what is stored in its place does not decide."""
+    match test:
+        case Equals(_, wanted) | Range(_, _, wanted):
+            return not _is_json(wanted)
+        case OneOf(_, values) | ContainsAny(_, values) | ContainsAll(_, values):
+            return not all(map(_is_json, values))
+        case _:
+            return False
+
+
+def _is_json(value: object) -> bool:
+    return value is None or (isinstance(value, bool | int | float | str) and not _is_infinite(value))
+
+
+def _is_infinite(value: object) -> bool:
+    return isinstance(value, float) and math.isinf(value)
 
 
 def _exists(text: str) -> Expr:

@@ -31,14 +31,14 @@ async def nearest(rows: Rows, search: Search, metric: Metric, partitions: Sequen
 
 
 async def _in_partition(rows: Rows, search: Search, metric: Metric, partition: str | None) -> list[list[Hit]]:
-    asked = within(metric, search.threshold, search.far)
+    asked, stored = within(metric, search.threshold, search.far), rows.landing.stored_search(search)
     needed = topk = search.offset + search.k
     while True:
-        request = reads.search(rows.plan, search, metric, partition, topk)
+        request = reads.search(rows.plan, stored, metric, partition, topk)
         reply = await rows.read("Search", request, partition)
         if reply is None:
             return [[] for _ in search.vectors]
-        raw = parse.hits(rows.schema, metric, reply, partition)
+        raw = [[rows.landing.hit(hit) for hit in hits] for hits in parse.hits(rows.schema, metric, reply, partition)]
         kept = [[hit for hit in hits if asked(hit.value) and rows.keeps(hit.point)] for hits in raw]
         if rows.exact or all(len(k) >= needed or len(r) < topk for k, r in zip(kept, raw, strict=True)):
             return [[Hit(hit.key, hit.value, parse.trimmed(hit.point, rows.fields)) for hit in hits] for hits in kept]

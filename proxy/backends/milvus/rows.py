@@ -12,11 +12,14 @@ from pymilvus.grpc_gen import milvus_pb2
 from proxy.backends.milvus import parse, reads
 from proxy.backends.milvus.calls import Calls
 from proxy.backends.milvus.expr import expression, fields_of, ids_in
+from proxy.backends.milvus.foreign_large import LARGE
+from proxy.backends.milvus.landing import Landing
 from proxy.backends.milvus.naming import local_name
 from proxy.errors import Reason, Refused
 from proxy.milvus.schema import split_name
 from proxy.model.evaluate import matches
-from proxy.model.filter import Filter
+from proxy.model.filter import EVERYTHING, AllOf, AnyOf, Filter
+from proxy.model.operation import Search
 from proxy.model.point import Key, Point, PointId
 from proxy.model.schema import IdKind, Schema
 
@@ -29,23 +32,54 @@ class View:
     """A collection as of a moment (`reads.Plan.since`), so that a read of many requests waits for it only once."""
 
     calls: Calls
-    schema: Schema
+    landing: Landing
     since: int | None
+    large: bool = False
+    """The collection may have payloads of which the dynamic field holds only a part."""
+
+    @property
+    def schema(self) -> Schema:
+        """The client's."""
+        return self.landing.schema
 
     def rows(self, condition: Filter, fields: tuple[str, ...] | None, vector_names: tuple[str, ...] | None) -> Rows:
         """Raises Unsupported."""
-        expr = expression(condition, self.schema)
-        needed = fields if expr.exact or fields is None else tuple({*fields, *fields_of(condition)})
-        output = reads.output_fields(self.schema, needed, vector_names)
-        plan = reads.Plan(self.schema, expr.text, output, self.since)
-        return Rows(self.calls, plan, condition, expr.exact, fields)
+        return self._rows(condition, EVERYTHING, fields, vector_names)
+
+    def candidates(self, search: Search, vector_names: tuple[str, ...]) -> Rows:
+        """Those that have the vector by which is searched. Raises Unsupported."""
+        return self._rows(search.filter, self.landing.guard(search.using), search.fields, vector_names)
+
+    async def count_large(self) -> int:
+        plan = reads.Plan(self.landing.stored, expression(LARGE, self.landing.stored).text, (), self.since)
+        rows = Rows(self.calls, self.landing, plan, EVERYTHING, exact=True, fields=())
+        return await rows.count(partitions_of(self.schema, None))
+
+    def _rows(
+        self, condition: Filter, guard: Filter, fields: tuple[str, ...] | None, vector_names: tuple[str, ...] | None
+    ) -> Rows:
+        """`guard` is in terms of the rows, and decides by itself."""
+        landing, by_payload = self.landing, bool(fields_of(condition))
+        stored = landing.stored_filter(condition)
+        untrusted = self.large and by_payload
+        expr = expression(AllOf((guard, AnyOf((stored, LARGE)) if untrusted else stored)), landing.stored)
+        expr = replace(expr, exact=expr.exact and not untrusted)
+        asked = fields if expr.exact or fields is None else tuple({*fields, *fields_of(condition)})
+        needed = landing.stored_fields(asked, vector_names)
+        output = reads.output_fields(landing.stored, needed, landing.stored_vectors(vector_names))
+        plan = reads.Plan(landing.stored, expr.text, output, self.since)
+        return Rows(self.calls, landing, plan, condition, expr.exact, fields)
 
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """Where the expression is not `exact`, the plan's output has the fields that decide beside those that were asked for."""
+    """`plan` speaks of the rows as stored, all else of the client's points.
+
+    Where the expression is not `exact`, the plan's output has the fields that decide beside those that were asked for.
+    """
 
     calls: Calls
+    landing: Landing
     plan: reads.Plan
     condition: Filter
     exact: bool
@@ -53,6 +87,7 @@ class Rows:
 
     @property
     def schema(self) -> Schema:
+        """As stored."""
         return self.plan.schema
 
     async def by_ids(self, partition: str | None, ids: Sequence[PointId]) -> list[Point]:
@@ -61,7 +96,7 @@ class Rows:
         Milvus drops rows from the end of a reply where an id has duplicates, so what is behind the last row is asked again.
         """
         kind = int if self.schema.id_kind is IdKind.INT64 else str
-        left = sorted(each for each in ids if isinstance(each, kind))
+        left = sorted(each for each in self.landing.stored_ids(ids) if isinstance(each, kind))
         found: list[Point] = []
         while left:
             page = await self._page(replace(self.plan, expr=ids_in(left, self.schema)), partition, reads.MAX_ROWS)
@@ -69,12 +104,12 @@ class Rows:
                 break
             found.extend(page)
             left = left[bisect_right(left, page[-1].key.id) :]
-        return self.trimmed(found)
+        return self.trimmed(map(self.landing.point, found))
 
     async def take(self, partitions: Iterable[str | None], after: Key | None, count: int) -> list[Point]:
         """The first `count` behind `after`, in the order of partitions, then of ids; fewer only at the end."""
         found: list[Point] = []
-        for partition, start in _rest(partitions, after):
+        for partition, start in _rest(partitions, self._stored(after)):
             last = start
             while len(found) < count:
                 missing = count - len(found)
@@ -83,7 +118,7 @@ class Rows:
                 if not page:
                     break
                 last = page[-1].key.id
-                found.extend(point for point in page if self.keeps(point))
+                found.extend(point for row in page if self.keeps(point := self.landing.point(row)))
         return self.trimmed(found[:count])
 
     async def count(self, partitions: Iterable[str | None]) -> int:
@@ -106,6 +141,15 @@ class Rows:
                 raise
             return None
 
+    def _stored(self, after: Key | None) -> Key | None:
+        """Raises Refused for what is no id of the collection: nobody can have been given it."""
+        if after is None:
+            return None
+        stored = self.landing.stored_keys([after])
+        if not stored:
+            raise Refused(f"{after.id!r} is no id of collection {after.collection}")
+        return stored[0]
+
     async def _count_candidates(self, partitions: tuple[str | None, ...]) -> int:
         total, after = 0, None
         while page := await self.take(partitions, after, PAGE_OF_CANDIDATES):
@@ -118,7 +162,7 @@ class Rows:
         return 0 if reply is None else parse.number(reply)
 
     async def _page(self, plan: reads.Plan, partition: str | None, limit: int) -> list[Point]:
-        """The first rows in the order of ids; none only where there are none. A short page is not the end."""
+        """The first rows, as stored, in the order of ids; none only where there are none. A short page is not the end."""
         size = min(limit, reads.rows_in_reply(plan))
         while True:
             try:

@@ -15,13 +15,12 @@ from pymilvus.grpc_gen import common_pb2, milvus_pb2
 
 from proxy.backends.milvus.calls import Calls
 from proxy.backends.milvus.creation import (
-    always_readable,
     create_collection,
     create_index,
     drop_index,
     simple_request,
-    unsupported,
 )
+from proxy.backends.milvus.foreign_schema import is_foreign
 from proxy.errors import AlreadyExists, NotFound, Reason, Refused, Unavailable
 from proxy.milvus.schema import INDEX_NAME, collection_name, index_params, schema_of, split_name
 from proxy.model.evolve import INDEXES, same_collection
@@ -119,8 +118,6 @@ class Structure:
         await _until(done, f"the flush of {collection}")
 
     async def _create(self, schema: Schema) -> None:
-        for refusal in unsupported(schema):
-            raise refusal
         wanted = replace(schema, auto_id=False)
         found = await self._found(schema.collection)
         if found is None:
@@ -131,7 +128,7 @@ class Structure:
             await self.apply(CreatePartition(schema.collection, partition))
         for field, params in index_params(wanted).items():
             await self.apply(CreateIndex(schema.collection, field, params.get(INDEX_NAME, ""), params))
-        if schema.native.get("loaded", always_readable(schema)) and index_params(wanted):
+        if schema.native.get("loaded", is_foreign(schema)) and index_params(wanted):
             await self._load(schema.collection)
 
     async def _rename(self, collection: str, to: str) -> None:
@@ -247,6 +244,27 @@ def _refuse_vectors(change: UpdateSettings | AddVector | DropVector) -> None:
     """Settings of another product have no place here, and are no harm."""
     if not isinstance(change, UpdateSettings):
         raise Refused("Milvus keeps the vectors that a collection was created with", Reason.UNSUPPORTED)
+
+
+def renamed(change: SchemaWrite, name: Callable[[str], str]) -> SchemaWrite:
+    """With the collection's and the alias's names as Milvus has them; schemas are translated as a whole (landing.py)."""
+    match change:
+        case CreateCollection():
+            return change
+        case RenameCollection(collection, to):
+            return RenameCollection(name(collection), name(to))
+        case SetAlias() | DropAlias():
+            return _renamed_alias(change, name)
+        case ChangeAliases(changes):
+            return ChangeAliases(tuple(_renamed_alias(each, name) for each in changes))
+        case _:
+            return replace(change, collection=name(change.collection))
+
+
+def _renamed_alias(change: SetAlias | DropAlias, name: Callable[[str], str]) -> SetAlias | DropAlias:
+    if isinstance(change, SetAlias):
+        return SetAlias(name(change.alias), name(change.collection))
+    return DropAlias(name(change.alias))
 
 
 def _place(change: DropCollection | CreatePartition | DropAlias) -> str:

@@ -14,7 +14,7 @@ from typing import Any, Final, assert_never
 from google.protobuf.timestamp_pb2 import Timestamp
 from qdrant_client import grpc
 
-from proxy.backends.qdrant.exact import INT64_MAX, INT64_MIN
+from proxy.backends.originals import INT64_MAX, INT64_MIN
 from proxy.backends.qdrant.payload import DOUBLE_LIMIT, double, instant
 from proxy.errors import Unsupported
 from proxy.model.evaluate import GeoTest

@@ -18,7 +18,7 @@ from uuid import NAMESPACE_URL, UUID, uuid5
 
 from qdrant_client import grpc
 
-from proxy.backends.qdrant.exact import INT64_MAX, INT64_MIN
+from proxy.backends.originals import INT64_MAX, INT64_MIN
 from proxy.backends.qdrant.names import ID, PARTITION
 from proxy.errors import Refused
 from proxy.model.point import Key, PointId

@@ -18,7 +18,7 @@ from uuid import UUID
 import orjson
 from qdrant_client import grpc
 
-from proxy.backends.qdrant.exact import INT64_MAX, INT64_MIN, decode, encode
+from proxy.backends.originals import INT64_MAX, INT64_MIN, decode, encode
 from proxy.backends.qdrant.ids import is_own_kind
 from proxy.backends.qdrant.names import (
     EMPTY,

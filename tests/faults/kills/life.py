@@ -83,7 +83,7 @@ async def _live(born: Born, listening: socket.socket) -> None:
 
 
 def _backend(born: Born) -> Any:
-    def made(side: SideConfig, catalog: Catalog) -> Remote:
+    def made(side: SideConfig, _catalog: Catalog, _clients: Product) -> Remote:
         return Remote(born.databases, born.number, PLACES[side.product])
 
     return made

@@ -10,8 +10,11 @@ import numpy as np
 import orjson
 import pytest
 
-from proxy.backends.milvus import creation, reads, writes
+from proxy.backends.milvus import reads, writes
 from proxy.backends.milvus.features import FEATURES
+from proxy.backends.milvus.fit import fit
+from proxy.backends.milvus.generation import generation_of
+from proxy.backends.milvus.landing import landing_of
 from proxy.backends.milvus.rows import partitions_of
 from proxy.errors import Refused, Unsupported
 from proxy.milvus.schema import pairs
@@ -19,6 +22,7 @@ from proxy.model.feature import Feature
 from proxy.model.operation import Search
 from proxy.model.point import Key, Point
 from proxy.model.schema import Field, FieldType, IdKind, Metric, Schema, VectorField, VectorKind
+from proxy.ports import Fit
 
 SCHEMA = Schema(
     "db/c",
@@ -159,11 +163,14 @@ def test_partitions_are_asked_in_the_order_of_a_scan() -> None:
 
 
 def test_a_fit_tells_losses_and_refusals() -> None:
-    fits = creation.fit(replace(SCHEMA, auto_id=True))
-    uuids = creation.fit(replace(SCHEMA, id_kind=IdKind.UUID))
-    unnamed = creation.fit(replace(SCHEMA, vectors={"": VectorField("", VectorKind.DENSE, 2, Metric.MANHATTAN)}))
+    def fitted(schema: Schema) -> Fit:
+        return fit(landing_of(schema), generation_of("v2.3.5"))
+
+    fits = fitted(replace(SCHEMA, auto_id=True))
+    uuids = fitted(replace(SCHEMA, id_kind=IdKind.UUID))
+    unnamed = fitted(replace(SCHEMA, vectors={"": VectorField("", VectorKind.DENSE, 2, Metric.MANHATTAN)}))
 
     assert (len(fits.losses), fits.refusals) == (1, ())
     assert fits.target["indexes"]["v"]["metric_type"] == "L2"
-    assert len(uuids.refusals) == 1
-    assert len(unnamed.refusals) == 2
+    assert uuids.refusals == ()
+    assert len(unnamed.refusals) == 1

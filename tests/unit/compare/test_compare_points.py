@@ -95,6 +95,14 @@ def test_one_value_in_two_notations_is_equal(type: FieldType | None, a: Any, b: 
 
 
 @pytest.mark.parametrize(
+    ("type", "value"), [(FieldType.INT64, "a text"), (FieldType.INT64, [1, 2]), (FieldType.BOOL, {"a": None})]
+)
+def test_a_field_that_only_an_index_declares_may_hold_anything(type: FieldType, value: Any) -> None:
+    assert same_payload(value, value, type)
+    assert not same_payload(value, [value], type)
+
+
+@pytest.mark.parametrize(
     ("type", "a", "b"),
     [
         (FieldType.INT64, 1, True),

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from qdrant_client import grpc
 from qdrant_schemas import key, schema
 
-from proxy.backends.qdrant.exact import decode, encode
+from proxy.backends.originals import decode, encode
 from proxy.backends.qdrant.names import EMPTY, EXACT, ID, PARTITION, json_path
 from proxy.backends.qdrant.payload import compile_payload, fill, parse_payload, read
 from proxy.compare.points import same_payload

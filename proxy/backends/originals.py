@@ -1,4 +1,4 @@
-"""The payload field `__vecferry__`: JSON that holds any value of the model exactly. Pure.
+"""The field `__vecferry__`, kept beside what a product can hold: JSON that holds any value of the model exactly. Pure.
 
 What JSON lacks is an object with one key that starts with `$`; a client's object with such a key is wrapped in `$object`.
 """
