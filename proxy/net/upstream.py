@@ -10,7 +10,7 @@ from proxy.errors import ConfigError
 from proxy.net.ends import Caller, Version
 from proxy.net.owned import Owned
 from proxy.net.pool import Http1Pool, Http2Pool, Pool, Port
-from proxy.net.tls import client_context
+from proxy.net.tls import towards_side
 
 _PORTS = {"http": 80, "https": 443}
 
@@ -47,7 +47,7 @@ class Upstream:
                 name,
                 parts.hostname,
                 parts.port or _PORTS[parts.scheme],
-                client_context(tls, version) if secure else None,
+                towards_side(tls, version) if secure else None,
                 tls.server_name or parts.hostname,
                 parts.netloc.encode() if (secure if rewrite_host is None else rewrite_host) else None,
                 relay,
