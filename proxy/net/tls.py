@@ -100,4 +100,6 @@ def words(error: Exception) -> str:
             return f"its certificate is not accepted: {error.verify_message} (certificate verify failed; see {advice})"
         case ssl.SSLError() if error.reason:
             return _OF_UPSTREAM.get(error.reason, str(error))
+        case ConnectionResetError() if not str(error):  # as the event loop says it
+            return "it closed the connection during the handshake"
     return str(error) or type(error).__name__
