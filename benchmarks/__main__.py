@@ -19,7 +19,7 @@ from typing import Any, Final
 
 from rich.console import Console
 
-from benchmarks import changes, copying, journal, latency, machine, relay
+from benchmarks import changes, copying, journal, latency, machine, relay, tls
 from benchmarks.bench import Bench
 from benchmarks.figures import Figure, table
 
@@ -30,7 +30,11 @@ SECTIONS: Final[Mapping[str, Callable[[Bench], list[Figure]]]] = {
     "backfill": copying.backfill,
     "cutover": changes.cutover,
 }
-ALONE: Final[Mapping[str, Callable[[bool], list[Figure]]]] = {"relay": relay.figures, "journal": journal.figures}
+ALONE: Final[Mapping[str, Callable[[bool], list[Figure]]]] = {
+    "relay": relay.figures,
+    "tls": tls.figures,
+    "journal": journal.figures,
+}
 """The sections that need no Milvus."""
 
 

@@ -22,6 +22,7 @@ from proxy.backfill.backfill import Backfill, BackfillSettings
 from proxy.clock import SystemClock
 from proxy.config import Config, Phase, SideConfig
 from proxy.control import http, port
+from proxy.control.expiry import Expiry
 from proxy.control.guard import guarded
 from proxy.control.operator import Operator, Standing
 from proxy.control.parts import Parts
@@ -285,7 +286,7 @@ async def _sidecar(
         stack.push_async_callback(parts.router.close)
         if target is None and stored.migration.phase is not Phase.PASSTHROUGH:
             raise ConfigError("target", f"is needed: the migration in {state.path} is in phase {stored.migration.phase}")
-        standing = Standing(config)
+        standing = Standing(config, expiry=Expiry(config, clock))
         operator = Operator(parts, standing)
         admin = await port.serve(http.application(operator, config.admin), config.admin.address)
         stack.push_async_callback(admin.close)
@@ -308,6 +309,8 @@ async def _background(parts: Parts, standing: Standing, operator: Operator, path
     reload = Reload(path, standing, operator, parts.router, parts.catalog, parts.debts, clock)
     async with asyncio.TaskGroup() as group:
         works = {"reload": reload.run()}
+        if standing.expiry is not None:
+            works["certificates"] = standing.expiry.run()
         if parts.sides.target is not None:
             works |= {
                 "mirror": parts.mirror.run(),

@@ -143,6 +143,7 @@ Token: TypeAlias = Annotated[Secret, AfterValidator(_token)]
 Key: TypeAlias = Annotated[Secret, AfterValidator(_key)]
 """A secret that is base64 of 32 bytes."""
 Fraction: TypeAlias = Annotated[float, Field(ge=0, le=1)]
+TlsVersion: TypeAlias = Annotated[Literal["1.2", "1.3"], BeforeValidator(str)]
 
 
 class Group(BaseModel):
@@ -162,17 +163,32 @@ class TlsConfig(Group):
     """Name to send (SNI) and to check, when it is not the URL's host."""
     verify: bool = True
     """False accepts any certificate; only for trying out."""
+    min_version: TlsVersion = "1.2"
+    """The least version of TLS, for what is relayed; our own gRPC calls take 1.2 and 1.3."""
+
+    @model_validator(mode="after")
+    def _pair(self) -> TlsConfig:
+        if (self.cert_file is None) != (self.key_file is None):
+            raise ValueError("cert_file and key_file belong together")
+        return self
 
 
-class ListenTls(Group):
-    """On our listening ports."""
-
+class CertificateFiles(Group):
     cert_file: Path
     """PEM certificate that we show, with its chain."""
     key_file: Path
     """Its key."""
+
+
+class ListenTls(CertificateFiles):
+    """On our listening ports."""
+
+    more: tuple[CertificateFiles, ...] = ()
+    """Further certificates, each shown to clients that ask for one of its names (SNI); the first where none fits."""
     client_ca_file: Path | None = None
     """When set, clients must show a certificate that chains to it (mTLS)."""
+    min_version: TlsVersion = "1.2"
+    """The least version of TLS that is spoken."""
 
 
 class SideConfig(Group):
@@ -395,7 +411,7 @@ class Config(Group):
     listen: Mapping[str, Address]
     """Role to host:port; the roles that the source's product has (Milvus: grpc)."""
     listen_tls: ListenTls | None = None
-    """TLS on those ports; none when absent."""
+    """TLS on those ports; none when absent. Its files are followed when they change, as those of `tls` are."""
     admin: AdminConfig = AdminConfig()
     state: Path = Path("./vecferry-state")
     """Directory of the journal and all that is known of the migration; one a migration, on a disk that survives a restart."""

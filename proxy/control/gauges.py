@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from typing import Final
 
 from proxy.config import GatesConfig, Phase
 from proxy.control.parts import Parts
 from proxy.model.place import Place
+from proxy.net.entrance import Reason
 from proxy.ports import Route
 from proxy.routing.gate import Gate
 from proxy.routing.plan import Action
@@ -23,6 +24,7 @@ class Gauges:
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
         self._told: Counter[tuple[Route, Action]] = Counter()
+        self._turned_away: defaultdict[str, Counter[Reason]] = defaultdict(Counter)
 
     def set(self, gates: Sequence[Gate], config: GatesConfig) -> None:
         self._requests()
@@ -42,7 +44,11 @@ class Gauges:
             metrics.REQUESTS.labels(route.name, action).inc(times)
         self._told = seen
         for role, listener in self._parts.listeners.items():
-            metrics.CONNECTIONS.labels(role).set(listener.stats().connections)
+            stats = listener.stats()
+            metrics.CONNECTIONS.labels(role).set(stats.connections)
+            for reason, times in (Counter(stats.turned_away) - self._turned_away[role]).items():
+                metrics.TURNED_AWAY.labels(role, reason).inc(times)
+            self._turned_away[role] = Counter(stats.turned_away)
 
     def _mirror(self) -> None:
         journal = self._parts.mirror.status()

@@ -40,7 +40,12 @@ def _rows(group: type[BaseModel], prefix: str) -> Iterator[tuple[str, str, str, 
         else:
             if field.description:
                 yield path, "group", "", _text(field.description)
-            yield from _rows(inner, f"{path}.NAME." if "Mapping" in str(field.annotation) else f"{path}.")
+            yield from _rows(inner, f"{path}{_between(field.annotation)}.")
+
+
+def _between(annotation: Any) -> str:
+    """What stands between a group's key and those in it."""
+    return {Mapping: ".NAME", tuple: "[]"}.get(get_origin(annotation), "")
 
 
 def _group(annotation: Any) -> type[BaseModel] | None:

@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Final
 
 from proxy.config import Config, Phase, SideConfig
+from proxy.control.expiry import Expiry
 from proxy.control.facts import facts
 from proxy.control.gauges import Gauges
 from proxy.control.parts import Parts
@@ -57,6 +58,8 @@ class Standing:
     started: bool = False
     faults: dict[str, str] = field(default_factory=dict)
     """Part -> the fault of ours that stopped it; clients are served on."""
+    expiry: Expiry | None = None
+    """None where nobody follows the files of TLS."""
 
 
 class Operator:
@@ -72,6 +75,8 @@ class Operator:
     def gauge(self) -> None:
         self._gauges.set(self._gates(self._next()), self._standing.config.gates)
         metrics.FAULTS.set(len(self._standing.faults))
+        if self._standing.expiry is not None:
+            self._standing.expiry.gauge()
 
     # ---- questions ----
 
@@ -90,6 +95,7 @@ class Operator:
             "config_error": self._standing.config_error,
             "preparing": self._standing.preparing,
             "faults": self._standing.faults,
+            "certificates": self._standing.expiry.documents() if self._standing.expiry is not None else [],
         }
 
     def _collection(self, name: str) -> dict[str, Any]:

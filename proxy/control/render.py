@@ -72,6 +72,7 @@ def _warnings(document: Document) -> list[str]:
     found += [
         f"{part:9} stopped by a fault of ours, restart the sidecar: {fault}" for part, fault in document["faults"].items()
     ]
+    found += [f"{row['file']} {row['warning']} ({row['path']})" for row in document["certificates"] if row["warning"]]
     return found + [f"unverified {name}: {why}" for name, why in document["debts"].items()]
 
 

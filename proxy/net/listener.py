@@ -15,18 +15,20 @@ from typing import Protocol, cast
 from proxy.config import ListenTls, RelayConfig
 from proxy.errors import Unavailable
 from proxy.net.ends import Version
+from proxy.net.entrance import Reason, TurnedAway, entrance
 from proxy.net.exchange import Exchange, Surroundings
 from proxy.net.http1.inbound import ClientConnection as Http1Connection
 from proxy.net.http2.frames import PREFACE
 from proxy.net.http2.inbound import ClientConnection as Http2Connection
 from proxy.net.limits import HEAD_TIMEOUT, Budget
 from proxy.net.owned import Owned
-from proxy.net.tls import chosen, server_context
+from proxy.net.tls import chosen
 from proxy.ports import Handler
 
 _BACKLOG = 1024
 _SWEEP = 1.0
 """Seconds between two looks at the timeouts; shorter where a timeout is."""
+_CLIENT_HELLO = b"\x16\x03"
 _CLOSE = 1.0
 """Seconds for aborted connections to be gone; it takes them one loop turn."""
 
@@ -55,6 +57,8 @@ class ListenerStats:
     """Bytes from clients."""
     buffered: int
     """Bytes that wait with us, of all listeners that share the budget."""
+    turned_away: dict[Reason, int]
+    """Clients that did not get as far as a request."""
 
 
 class _Doorway(asyncio.Protocol):
@@ -78,7 +82,14 @@ class _Doorway(asyncio.Protocol):
         if version is Version.HTTP2 and len(self._seen) < len(PREFACE):
             return
         if version is not None:
+            self._notice_tls()
             self._listener.enter(self, version, self._seen)
+
+    def _notice_tls(self) -> None:
+        # Its answer in plain HTTP is what its TLS library calls a wrong version number: what that means is well known.
+        if self._seen.startswith(_CLIENT_HELLO):
+            peer = self.transport.get_extra_info("peername")
+            self._listener.turned_away.note(Reason.NOT_TLS_HERE, peer=peer[0] if peer else "")
 
     def _by_preface(self) -> Version | None:
         if self._seen.startswith(PREFACE):
@@ -108,6 +119,7 @@ class Listener:
     def __init__(self, role: str, handler: Handler, around: Surroundings) -> None:
         self.address = ""
         """host:port as bound."""
+        self.turned_away = TurnedAway()
         self._role = role
         self._handler = handler
         self._around = around
@@ -119,19 +131,25 @@ class Listener:
 
     async def start(self, listening: socket.socket, tls: ListenTls | None) -> None:
         loop = asyncio.get_running_loop()
-        context = server_context(tls) if tls is not None else None
+        context = entrance(tls, self._room, self.turned_away) if tls is not None else None
         timeout = HEAD_TIMEOUT if context is not None else None
         self._server = await loop.create_server(
             lambda: _Doorway(self), sock=listening, backlog=_BACKLOG, ssl=context, ssl_handshake_timeout=timeout
         )
         host, port = listening.getsockname()[:2]
-        self.address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        self.address = self.turned_away.address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
         self._around.tasks.start(self._sweep(), f"timeouts of {self.address}")
 
     def stats(self) -> ListenerStats:
         received = self._received + sum(connection.received for connection in self._connections)
         buffered = self._around.budget.used
-        return ListenerStats(len(self._connections), self._accepted, self._refused, dict(self._requests), received, buffered)
+        turned_away = dict(self.turned_away.counts)
+        return ListenerStats(
+            len(self._connections), self._accepted, self._refused, dict(self._requests), received, buffered, turned_away
+        )
+
+    def _room(self) -> int:
+        return self._around.relay.max_connections - len(self._connections)
 
     def stop_accepting(self) -> None:
         if self._server is not None:

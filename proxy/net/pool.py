@@ -6,12 +6,14 @@ Owns: dialling with backoff, the bounded wait, reuse. Not: what an exchange send
 from __future__ import annotations
 
 import asyncio
+import logging
 import socket
 import ssl
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
+from proxy.certificates import Renewed
 from proxy.config import RelayConfig
 from proxy.errors import Unavailable
 from proxy.net.ends import Caller, Failure, Rewrite, UpstreamEnd
@@ -21,6 +23,9 @@ from proxy.net.http2.outbound import UpstreamConnection as Http2Connection
 from proxy.net.limits import HTTP1_DIALS, HTTP1_IDLE, HTTP2_CONNECTIONS, KEEPALIVE_TIMEOUT, WAITING
 from proxy.net.owned import Owned
 from proxy.net.refusal import Trouble
+from proxy.net.tls import chosen, words
+
+log = logging.getLogger(__name__)
 
 _FIRST_PAUSE = 0.05
 _LONGEST_PAUSE = 1.0
@@ -35,7 +40,7 @@ class Port:
     name: str
     host: str
     port: int
-    tls: ssl.SSLContext | None
+    tls: Renewed[ssl.SSLContext] | None
     server_name: str | None
     rewrite: Rewrite | None
     """None: the client's heads go on verbatim."""
@@ -139,22 +144,33 @@ class Pool:
 
     async def _tried(self) -> bool:
         self.dials += 1
+        problem = None
         try:
             async with asyncio.timeout(self.port.relay.connect_timeout):
                 await self._connect()
         except TimeoutError:
-            self.problem = "no answer in time"
+            problem = "no answer in time"
         except (OSError, Unavailable) as error:
-            self.problem = str(error) or type(error).__name__
-        else:
-            self.problem = None
-        return self.problem is None
+            problem = words(error)
+        self._note(problem)
+        return problem is None
+
+    def _note(self, problem: str | None) -> None:
+        """Logs what is another than before: not each dial, and no request."""
+        before, self.problem = self.problem, problem
+        if problem != before:
+            facts = {"upstream": self.port.name, "address": f"{self.port.host}:{self.port.port}"}
+            if problem is not None:
+                log.warning("an upstream cannot be reached", extra=facts | {"why": problem})
+            else:
+                log.info("an upstream can be reached again", extra=facts)
 
     async def _transport(self, factory: Callable[[], P]) -> P:
         port = self.port
-        server_name = port.server_name if port.tls is not None else None
+        context = port.tls.at(self._loop.time()) if port.tls is not None else None
+        server_name = port.server_name if context is not None else None
         transport, protocol = await self._loop.create_connection(
-            factory, port.host, port.port, ssl=port.tls, server_hostname=server_name
+            factory, port.host, port.port, ssl=context, server_hostname=server_name
         )
         _notice_silence(transport.get_extra_info("socket"))
         return protocol
@@ -194,10 +210,17 @@ class Http2Pool(Pool):
         )
         try:
             await connection.ready
+        except Unavailable as error:
+            connection.transport.abort()
+            raise Unavailable(f"{error}{self._unagreed(connection)}") from error
         except BaseException:
             connection.transport.abort()
             raise
         self._connections.append(connection)
+
+    def _unagreed(self, connection: Http2Connection) -> str:
+        agreed = self.port.tls is None or chosen(connection.transport.get_extra_info("ssl_object")) is not None
+        return "" if agreed else "; it did not choose HTTP/2 (ALPN), so perhaps it speaks HTTP/1.1 only"
 
     def _freed(self, connection: Http2Connection) -> None:
         if (connection.closed or connection.draining) and connection in self._connections:

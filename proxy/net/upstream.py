@@ -11,7 +11,7 @@ from proxy.errors import ConfigError
 from proxy.net.ends import Caller, Rewrite, Version
 from proxy.net.owned import Owned
 from proxy.net.pool import Http1Pool, Http2Pool, Pool, Port
-from proxy.net.tls import client_context
+from proxy.net.tls import towards_side
 from proxy.ports import Headers
 
 _PORTS = {"http": 80, "https": 443}
@@ -62,7 +62,7 @@ class Upstream:
                 name,
                 parts.hostname,
                 parts.port or _PORTS[parts.scheme],
-                client_context(tls, version) if secure else None,
+                towards_side(tls, version) if secure else None,
                 tls.server_name or parts.hostname,
                 _rewrite(authority, credentials, version),
                 relay,

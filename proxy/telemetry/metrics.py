@@ -49,3 +49,15 @@ SHADOW_BOUND: Final = Gauge(
     "vecferry_shadow_recall_lower_bound", "Lower confidence bound of the mean recall", ["collection"], registry=REGISTRY
 )
 CONNECTIONS: Final = Gauge("vecferry_connections", "Connections of clients", ["role"], registry=REGISTRY)
+CERTIFICATE_EXPIRES: Final = Gauge(
+    "vecferry_certificate_expires_seconds", "Until the certificate ends; negative: it has", ["file"], registry=REGISTRY
+)
+CERTIFICATE_BROKEN: Final = Gauge(
+    "vecferry_certificate_broken",
+    "1: files were replaced by some that cannot be used",
+    ["files"],
+    registry=REGISTRY,
+)
+TURNED_AWAY: Final = Counter(
+    "vecferry_turned_away", "Clients that did not get as far as a request: TLS", ["role", "reason"], registry=REGISTRY
+)

@@ -13,6 +13,7 @@ from proxy.net.ends import Caller, Failure, Kind, Piece, Rewrite
 from proxy.net.http1 import heads
 from proxy.net.http1.bodies import BadBody, Body, Rest, body
 from proxy.net.limits import STREAM_WINDOW
+from proxy.net.tls import words
 
 
 class UpstreamConnection(asyncio.Protocol):
@@ -107,7 +108,7 @@ class UpstreamConnection(asyncio.Protocol):
         if isinstance(self._body, Rest) and error is None and (caller := self._caller) is not None:
             self._end(caller, Piece(Kind.BODY, b"", b"", True))
         else:
-            self._break(f"the connection to {self.name} broke: {error or 'it was closed'}")
+            self._break(f"the connection to {self.name} broke: {words(error) if error else 'it was closed'}")
         self._freed(self)
 
     # reading

@@ -17,6 +17,7 @@ from proxy.net.http2.frames import HEADER, HEADER_SIZE, MAX_STREAM_ID, Code, Con
 from proxy.net.http2.sender import Sender
 from proxy.net.http2.stream import Stream
 from proxy.net.limits import CONNECTION_WINDOW, FRAME_SIZE, LINGER, UNREAD, WRITE_BUFFER, Flood, Rates
+from proxy.net.tls import words
 
 _REMEMBERED = 1000
 """Streams that we reset: what the peer had under way for them is no fault."""
@@ -98,7 +99,7 @@ class Connection(asyncio.Protocol, Generic[S]):
         self.sender.resume()
 
     def connection_lost(self, error: Exception | None) -> None:
-        self._end(str(error) if error else "the peer closed the connection")
+        self._end(words(error) if error else "the peer closed the connection")
 
     # ending
 

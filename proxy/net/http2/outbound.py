@@ -176,7 +176,7 @@ class UpstreamConnection(Connection[UpstreamStream]):
 
     def lost(self, text: str) -> None:
         if not self.ready.done():
-            self.ready.set_exception(Unavailable(f"{self.name} speaks no HTTP/2: {text}"))
+            self.ready.set_exception(Unavailable(f"{self.name} did not begin HTTP/2: {text}"))
         for stream in list(self._unsent):
             self._fail_stream(stream, Failure(f"{self.name}: {text}", untaken=True))
         for stream in list(self.streams.values()):
