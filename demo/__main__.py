@@ -32,7 +32,7 @@ from rich.text import Text
 from demo.servers import Started, child, free_port, start
 
 ROOT = Path(__file__).parents[1]
-PAIRS = ("milvus-qdrant", "milvus-milvus")
+PAIRS = ("milvus-qdrant", "milvus-milvus", "qdrant-milvus", "qdrant-qdrant")
 NAMES = {"milvus": "Milvus", "qdrant": "Qdrant"}
 ROLES = {"milvus": ("grpc",), "qdrant": ("rest", "grpc")}
 """Of the ports that the source's product has; the application's is the first."""

@@ -1,13 +1,21 @@
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 if TYPE_CHECKING:
     from servers.milvus import MilvusServer
     from servers.milvus_lite import MilvusLiteServer
+
+# A busy machine is slow at any example. The ordinary run tries the same examples each time, the nightly form others.
+settings.register_profile(
+    "vecferry", deadline=None, derandomize="VECFERRY_NIGHTLY" not in os.environ, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("vecferry")
 
 
 @pytest.fixture(scope="session")
