@@ -37,6 +37,8 @@ NAMES = {"milvus": "Milvus", "qdrant": "Qdrant"}
 ROLES = {"milvus": ("grpc",), "qdrant": ("rest", "grpc")}
 """Of the ports that the source's product has; the application's is the first."""
 PLACES = ("source", "target")
+GATES: dict[str, dict[str, float]] = {"qdrant": {}, "milvus": {"latency_ratio": 100.0}}
+"""By the target. Milvus makes a read wait for its next time tick (200 ms) where its client must see what it just wrote."""
 CALLS = ("search", "upsert", "delete", "delete by filter", "get")
 
 
@@ -210,6 +212,7 @@ def settings(source: Started, target: Started, ports: dict[str, int], admin: int
             "state": str(state),
             "routing": {"phase": "passthrough", "shadow": 0.5, "canary": 0.2},
             "telemetry": {"log_format": "text"},
+            "gates": GATES[target.product],
         },
         indent=2,
     )

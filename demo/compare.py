@@ -6,6 +6,7 @@ Vectors are compared by direction: Qdrant stores those of cosine collections at 
 from __future__ import annotations
 
 import argparse
+import re
 import sys
 from collections.abc import Callable, Mapping
 from typing import Any, Final, TypeAlias
@@ -14,7 +15,8 @@ import numpy as np
 from pymilvus import MilvusClient
 from qdrant_client import QdrantClient
 
-OURS: Final = ("__id__", "__partition__", "__vecferry__")
+OURS: Final = re.compile(r"__(id|partition|vecferry|rest|empty|has_.*)(__)?")
+"""Fields that vecferry keeps beside the application's."""
 VECTOR: Final = "pixels"
 Rows: TypeAlias = dict[str, dict[str, Any]]
 
@@ -57,7 +59,7 @@ def bare(identity: Any) -> str:
 
 
 def row(found: dict[str, Any], key: str, vector: str) -> dict[str, Any]:
-    fields = {name: value for name, value in found.items() if name not in (*OURS, key, "id", vector)}
+    fields = {name: value for name, value in found.items() if name not in (key, "id", vector) and not OURS.fullmatch(name)}
     return {**fields, VECTOR: found[vector]}
 
 
