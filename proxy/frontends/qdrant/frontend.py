@@ -8,9 +8,12 @@ from proxy.errors import NotFound, ProxyError, Reason, Refused
 from proxy.frontends.qdrant import errors
 from proxy.frontends.qdrant.answer import answer
 from proxy.frontends.qdrant.calls import MAX_BODY, Call
+from proxy.frontends.qdrant.decode_read import decode_read
 from proxy.frontends.qdrant.decode_schema import decode_schema
 from proxy.frontends.qdrant.decode_write import decode_write
+from proxy.frontends.qdrant.encode_read import encode_read
 from proxy.frontends.qdrant.encode_write import encode_write
+from proxy.frontends.qdrant.parse import parse_read
 from proxy.frontends.qdrant.routes import endpoint
 from proxy.frontends.qdrant.words import TARGET
 from proxy.model.feature import Feature
@@ -70,7 +73,7 @@ class QdrantFrontend:
             case Kind.SCHEMA:
                 return decode_schema(call, catalog)
             case Kind.READ:
-                raise Refused("nothing is read yet", Reason.UNSUPPORTED)
+                return decode_read(call, catalog)
             case Kind.ADMIN | Kind.OPAQUE:
                 raise Refused(f"{call.endpoint.route.name} is not supported by {TARGET}", Reason.UNSUPPORTED)
 
@@ -80,7 +83,7 @@ class QdrantFrontend:
     def encode(self, request: Request, operation: Write | Read, result: Result, catalog: Catalog) -> Reply:
         if isinstance(operation, Write):
             return encode_write(Call(request), operation)
-        raise Refused("nothing is read yet", Reason.UNSUPPORTED)
+        return encode_read(Call(request), operation, result, catalog)
 
     def answer(self, request: Request, catalog: Catalog) -> Reply:
         call = Call(request)
@@ -92,4 +95,4 @@ class QdrantFrontend:
         return errors.refusal(request, error)
 
     def parse_read(self, request: Request, operation: Read, reply: Reply, catalog: Catalog) -> Result:
-        raise Refused("nothing is parsed yet", Reason.UNSUPPORTED)
+        return parse_read(Call(request), request, operation, reply, catalog.schema(operation.collection))
