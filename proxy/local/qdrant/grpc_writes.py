@@ -87,10 +87,8 @@ def _delete_index(registry: Registry, request: Any) -> pb.PointsOperationRespons
 
 
 def _create_vector(registry: Registry, request: Any) -> pb.PointsOperationResponse:
-    number = named_vectors.create_vector(
     config = BODIES["/qdrant.Points/CreateVectorName"](request)
     number = named_vectors.create_vector(registry.get(request.collection_name), request.vector_name, config)
-    )
     registry.save()
     return _written(request, number)
 
