@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
+import numpy as np
 from qdrant_client import grpc as pb
 from qdrant_client import models as m
 from qdrant_client.conversions.conversion import GrpcToRest
@@ -60,7 +61,21 @@ def _get(call: Call, catalog: Catalog) -> Reply:
     info = _info(catalog.schema(found(call, catalog)))
     if call.role == GRPC:
         return replies.message(pb.GetCollectionInfoResponse(result=info))
-    return replies.rest(GrpcToRest.convert_collection_info(info))
+    told = GrpcToRest.convert_collection_info(info).model_dump(mode="json", exclude_none=True)
+    return replies.rest(_shortest(told))
+
+
+def _shortest(tree: Any) -> Any:
+    """A float32 as the server prints it: 0.9, though as a double it is 0.8999999761581421."""
+    match tree:
+        case dict():
+            return {name: _shortest(each) for name, each in tree.items()}
+        case list():
+            return [_shortest(each) for each in tree]
+        case float() if float(np.float32(tree)) == tree:
+            return np.float32(tree)
+        case _:
+            return tree
 
 
 def _info(schema: Schema) -> pb.CollectionInfo:

@@ -21,7 +21,7 @@ from proxy.mirror.mirror import Listing, Mirror, Ticket
 from proxy.mirror.parts import Parts, Roles
 from proxy.model.operation import Fetch, Patch, Put, Remove, Write
 from proxy.model.point import Key, Point
-from proxy.ports import Outcome, Reply, Request
+from proxy.ports import Frontend, Outcome, Reply, Request
 
 
 class Watched(MemoryBackend):
@@ -62,11 +62,12 @@ class Stage:
     target: Watched
     journal_config: JournalConfig = field(default_factory=JournalConfig)
     config: MirrorConfig = field(default_factory=lambda: MirrorConfig(linger=0.05, retry_max=0.05))
+    frontend: Frontend = field(default_factory=PlainFrontend)
 
     def start(self) -> Mirror:
         journal = Journal.open(self.directory, self.journal_config)
         roles = Roles(self.source, self.target, 1)
-        self.parts = Parts(journal, PlainFrontend(), self.catalog, self.debts, roles, self.config, SystemClock())
+        self.parts = Parts(journal, self.frontend, self.catalog, self.debts, roles, self.config, SystemClock())
         self.mirror = Mirror(self.parts)
         self.working = asyncio.ensure_future(self.mirror.run())
         return self.mirror

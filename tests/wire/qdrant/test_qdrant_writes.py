@@ -5,40 +5,18 @@ Both must be in the same state after each, and fail in the same way.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
-import grpc
 import numpy as np
 import pytest
+from engine import failure
 from qdrant_client import QdrantClient
-from qdrant_client.http.exceptions import UnexpectedResponse
 from qdrant_facade import FacadeServer
-from scenario import WRITES, C, Step, create
+from scenario import WRITES, C, create
 
 from proxy.model.operation import Scan
 from proxy.model.point import Point, Sparse, Vector
 from tests.servers.qdrant import QdrantServer
-
-CODES = {400: grpc.StatusCode.INVALID_ARGUMENT, 404: grpc.StatusCode.NOT_FOUND, 422: grpc.StatusCode.INVALID_ARGUMENT}
-
-
-@pytest.fixture(scope="module")
-def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[QdrantServer]:
-    with QdrantServer(Path(tmp_path_factory.mktemp("engine"))) as running:
-        yield running
-
-
-def _failure(client: QdrantClient, step: Step) -> Any:
-    """None, or the code and the words."""
-    try:
-        step(client)
-    except UnexpectedResponse as error:
-        return CODES[error.status_code], error.structured()["status"]["error"]  # type: ignore[no-untyped-call]
-    except grpc.RpcError as error:
-        return error.code(), error.details()
-    return None
 
 
 def _of_engine(client: QdrantClient) -> dict[str, Any]:
@@ -91,7 +69,7 @@ def test_every_write_leaves_what_qdrants_own_engine_has_and_fails_as_it_does(
     for client in (ours, theirs):
         assert create(client)
     for name, step in WRITES.items():
-        assert _failure(ours, step) == _failure(theirs, step), name
+        assert failure(ours, step) == failure(theirs, step), name
         _agree(_of_facade(server), _of_engine(theirs), name)
     ours.close()
     theirs.close()
