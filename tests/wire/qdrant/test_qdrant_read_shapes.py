@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any, Final
 
 import grpc
@@ -12,8 +10,8 @@ import pytest
 from qdrant_client import AsyncQdrantClient, models
 from qdrant_client import grpc as pb
 from qdrant_facade import Facade, FacadeServer
-from readings import PLAIN, Q4, READINGS, UUIDS, C, fill
-from test_qdrant_reads import _assert_same
+from readings import PLAIN, Q4, READINGS, UUIDS, C, Shelves, fill
+from test_qdrant_reads import assert_same
 
 from proxy.compare.points import difference
 from proxy.errors import Refused
@@ -24,7 +22,6 @@ from proxy.ports import Reply, Request
 from proxy.reads import answer
 from tests.servers.qdrant import QdrantServer
 
-Pair = tuple[FacadeServer, QdrantServer]
 VECTOR: Final = {"name": "dot", "vector": Q4}
 CALLS: Final[dict[str, tuple[str, str, Any]]] = {
     "point": ("GET", f"/collections/{C}/points/5", None),
@@ -67,33 +64,23 @@ PARTS: Final = ("payload include", "payload exclude", "payload list")
 NOT_COMPARED: Final = ("groups", "rrf", "dbsf", "no query", "several kinds", *PARTS)
 
 
-@pytest.fixture(scope="module")
-def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
-    with FacadeServer(Facade()) as server, QdrantServer(Path(tmp_path_factory.mktemp("engine"))) as engine:
-        for each in (server, engine):
-            client = each.client(prefer_grpc=False)
-            fill(client)
-            client.close()
-        yield server, engine
-
-
 @pytest.mark.parametrize("name", CALLS)
-def test_an_answer_has_the_shape_of_the_servers(name: str, servers: Pair) -> None:
+def test_an_answer_has_the_shape_of_the_servers(name: str, shelves: Shelves) -> None:
     method, path, body = CALLS[name]
-    ours, engines = (httpx.request(method, url + path, json=body) for url in (_url(servers[0]), servers[1].url))
+    ours, engines = (httpx.request(method, url + path, json=body) for url in (_url(shelves.ours), shelves.engine.url))
     assert ours.status_code == engines.status_code, (ours.text, engines.text)
     found, wanted = ours.json(), engines.json()
     assert found.keys() == wanted.keys()
     if ours.status_code == 200:
         assert found["status"] == "ok"
-        _assert_same(_without_versions(found["result"]), _without_versions(wanted["result"]))
+        assert_same(_without_versions(found["result"]), _without_versions(wanted["result"]))
     else:
         assert found["status"] == wanted["status"]
 
 
-def test_numbers_are_printed_as_the_shortest_float32(servers: Pair) -> None:
+def test_numbers_are_printed_as_the_shortest_float32(shelves: Shelves) -> None:
     query = {"query": [0.15, 0.1, 0.0], "with_vector": True, "limit": 1}
-    text = httpx.post(_url(servers[0]) + f"/collections/{PLAIN}/points/query", json=query).text
+    text = httpx.post(_url(shelves.ours) + f"/collections/{PLAIN}/points/query", json=query).text
     assert '"vector":[0.15,0.1,1e-7]' in text
     assert '"score":1e-7' in text
 
@@ -116,8 +103,8 @@ def _without_versions(found: Any) -> Any:
 # ---- gRPC ----
 
 
-def test_the_older_grpc_calls_are_answered(servers: Pair) -> None:
-    with grpc.insecure_channel(f"127.0.0.1:{servers[0].port('grpc')}") as channel:
+def test_the_older_grpc_calls_are_answered(shelves: Shelves) -> None:
+    with grpc.insecure_channel(f"127.0.0.1:{shelves.ours.port('grpc')}") as channel:
         stub = pb.PointsStub(channel)
         wanted = [each.id.num for each in stub.Query(_query()).result]
         search = pb.SearchPoints(collection_name=C, vector=Q4, vector_name="dot", limit=3)
@@ -153,11 +140,11 @@ def test_vectors_come_in_the_form_of_the_sources_version(version: str, flat: boo
         client.close()
 
 
-async def test_the_async_client_is_answered(servers: Pair) -> None:
+async def test_the_async_client_is_answered(shelves: Shelves) -> None:
     for prefer_grpc in (False, True):
         client = AsyncQdrantClient(
-            url=_url(servers[0]),
-            grpc_port=servers[0].port("grpc"),
+            url=_url(shelves.ours),
+            grpc_port=shelves.ours.port("grpc"),
             prefer_grpc=prefer_grpc,
             check_compatibility=False,
         )
@@ -172,32 +159,30 @@ async def test_the_async_client_is_answered(servers: Pair) -> None:
 
 @pytest.mark.parametrize("protocol", ["rest", "grpc"])
 @pytest.mark.parametrize("name", [name for name in READINGS if not any(word in name for word in NOT_COMPARED)])
-def test_a_servers_answer_is_read_as_what_the_model_gives(name: str, protocol: str, servers: Pair) -> None:
-    server, engine = servers
-    facade = server.facade
-    for request in _asked(server, name, protocol):
+def test_a_servers_answer_is_read_as_what_the_model_gives(name: str, protocol: str, shelves: Shelves) -> None:
+    facade = shelves.ours.facade
+    for request in _asked(shelves, name, protocol):
         operation = facade.frontend.decode(request, facade.catalog)
-        reply = _from_engine(engine, request, protocol)
+        reply = _from_engine(shelves.engine, request, protocol)
         parsed = facade.frontend.parse_read(request, operation, reply, facade.catalog)
-        given = server.call(answer(facade.backend, operation, facade.catalog))  # type: ignore[arg-type]
+        given = shelves.ours.call(answer(facade.backend, operation, facade.catalog))  # type: ignore[arg-type]
         _assert_agree(parsed, given, facade)
 
 
 @pytest.mark.parametrize("name", [name for name in READINGS if any(word in name for word in NOT_COMPARED)])
-def test_what_says_nothing_of_points_is_not_compared(name: str, servers: Pair) -> None:
-    facade = servers[0].facade
-    (request,) = _asked(servers[0], name, "rest")
+def test_what_says_nothing_of_points_is_not_compared(name: str, shelves: Shelves) -> None:
+    facade = shelves.ours.facade
+    (request,) = _asked(shelves, name, "rest")
     operation = facade.frontend.decode(request, facade.catalog)
     with pytest.raises(Refused, match="not compared"):
-        facade.frontend.parse_read(request, operation, _from_engine(servers[1], request, "rest"), facade.catalog)  # type: ignore[arg-type]
+        facade.frontend.parse_read(request, operation, _from_engine(shelves.engine, request, "rest"), facade.catalog)  # type: ignore[arg-type]
 
 
-def _asked(server: FacadeServer, name: str, protocol: str) -> list[Request]:
-    server.facade.asked.clear()
-    client = server.client(prefer_grpc=protocol == "grpc")
-    READINGS[name](client)
-    client.close()
-    return [request for role, request in server.facade.asked if role == protocol]
+def _asked(shelves: Shelves, name: str, protocol: str) -> list[Request]:
+    asked = shelves.ours.facade.asked
+    asked.clear()
+    READINGS[name](shelves.clients[protocol][0])
+    return [request for role, request in asked if role == protocol]
 
 
 def _from_engine(engine: QdrantServer, request: Request, protocol: str) -> Reply:
