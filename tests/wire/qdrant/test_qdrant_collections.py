@@ -153,7 +153,7 @@ def test_custom_sharding_is_refused_by_name(client: QdrantClient) -> None:
 
 
 def test_the_version_is_the_sources(server: FacadeServer, client: QdrantClient) -> None:
-    server.facade.catalog.contents.facts["version"] = "1.17.3"  # type: ignore[index]
+    server.facade.catalog.version = "1.17.3"
     assert client.info().version == "1.17.3"
 
 
