@@ -3,14 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from random import Random
 from typing import Any, Final, TypeAlias
 from uuid import UUID
 
 from qdrant_client import QdrantClient, models
+from qdrant_facade import FacadeServer
+
+from tests.servers.qdrant import QdrantServer
 
 C: Final = "shelf"
 PLAIN: Final = "plain"
+
+
+@dataclass(frozen=True, slots=True)
+class Shelves:
+    """Our frontend and Qdrant's own engine with the same in them. `clients`: protocol -> (of ours, of the engine)."""
+
+    ours: FacadeServer
+    engine: QdrantServer
+    clients: Mapping[str, tuple[QdrantClient, ...]]
+
+
 Reading: TypeAlias = Callable[[QdrantClient], Any]
 COUNT: Final = 60
 UUIDS: Final = [str(UUID(int=n * 2**120 + 7)) for n in (3, 1, 200)]
@@ -40,6 +55,11 @@ def fill(client: QdrantClient) -> None:
     client.upsert(C, [_point(chance, number, raw) for number, raw in enumerate(IDS)])
     client.upsert(PLAIN, [models.PointStruct(id=n, vector=_floats(chance, 3), payload={"n": n}) for n in (1, 2, 3, 4)])
     client.upsert(PLAIN, [models.PointStruct(id=5, vector=[0.15, 0.1, 1e-7], payload={})])
+
+
+def empty(client: QdrantClient) -> None:
+    for name in (C, PLAIN):
+        client.delete_collection(name)
 
 
 def _floats(chance: Random, size: int) -> list[float]:
