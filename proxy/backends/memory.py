@@ -15,7 +15,7 @@ from uuid import UUID
 import numpy as np
 
 from proxy.errors import AlreadyExists, NotFound, Refused
-from proxy.model.distance import check_dimension, metric_of, nearest_first, values, within
+from proxy.model.distance import check_dimension, is_hit, metric_of, nearest_first, values, within
 from proxy.model.edit import DropVectors, edited
 from proxy.model.evaluate import matches
 from proxy.model.evolve import Evolution, evolved, same_collection
@@ -214,6 +214,7 @@ class MemoryBackend:
 
 
 def _nearest(metric: Metric, search: Search, query: Vector, rows: Sequence[Point]) -> tuple[Hit, ...]:
+    rows = [point for point in rows if is_hit(query, point.vectors[search.using])]
     found = values(metric, query, [point.vectors[search.using] for point in rows])
     ranked = np.argsort(nearest_first(metric, found), kind="stable")  # rows come in the order of ids: ties too
     asked = within(metric, search.threshold, search.far)

@@ -57,6 +57,13 @@ def values(metric: Metric, query: Vector, rows: Sequence[Vector]) -> Values:
     return _dense(metric, query, np.stack([np.asarray(row) for row in rows]))
 
 
+def is_hit(query: Vector, row: Vector) -> bool:
+    """False for a sparse vector that shares no index with the query: it is not at 0, it is not found."""
+    if not isinstance(query, Sparse):
+        return True
+    return isinstance(row, Sparse) and bool(np.isin(row.indices, query.indices).any())
+
+
 def nearest_first(metric: Metric, found: Number) -> Number:
     """Values turned so that ascending order is nearest first."""
     return -found if metric.larger_is_nearer else found

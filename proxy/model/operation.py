@@ -362,7 +362,7 @@ class Grouped:
 
 @dataclass(frozen=True, slots=True)
 class ReciprocalRank:
-    """The sum of weight / (rank + k) over the parts, ranks from 0. `weights`: one a part, or () for 1 each."""
+    """The sum over the parts of 1 / (k - 1 + rank / weight), ranks from 1. `weights`: one a part, or () for 1 each."""
 
     k: float
     weights: tuple[float, ...] = ()

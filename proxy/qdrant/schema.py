@@ -73,10 +73,11 @@ def config_of(schema: Schema) -> grpc.CollectionConfig:
 
 
 def indexes_of(schema: Schema) -> dict[str, grpc.PayloadSchemaInfo]:
-    return {
-        path: ParseDict(dict(told), grpc.PayloadSchemaInfo(), ignore_unknown_fields=True)
-        for path, told in schema.native.get(INDEXES, {}).items()
-    }
+    return {path: index_info(told) for path, told in schema.native.get(INDEXES, {}).items()}
+
+
+def index_info(told: Mapping[str, Any]) -> grpc.PayloadSchemaInfo:
+    return ParseDict(dict(told), grpc.PayloadSchemaInfo(), ignore_unknown_fields=True)
 
 
 def vectors_of(params: grpc.CollectionParams) -> dict[str, VectorField]:

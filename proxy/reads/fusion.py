@@ -8,6 +8,8 @@ from dataclasses import replace
 from statistics import fmean, stdev
 from typing import assert_never
 
+import numpy as np
+
 from proxy.model.operation import DistributionBased, Hit, Hits, Hybrid, Like, ReciprocalRank, Search
 from proxy.model.point import Key
 from proxy.model.schema import Schema
@@ -28,19 +30,19 @@ async def fused(backend: Backend, read: Hybrid, schema: Schema) -> Hits:
 
 
 def fused_values(parts: Sequence[Sequence[Hit]], fusion: ReciprocalRank | DistributionBased) -> dict[Key, float]:
-    """In the order of first appearance."""
+    """In the order of first appearance; of float32, so that a threshold which a client took from a score holds for it."""
     total: defaultdict[Key, float] = defaultdict(float)
     for number, hits in enumerate(parts):
         for hit, value in zip(hits, _values(hits, number, fusion), strict=True):
             total[hit.key] += value
-    return dict(total)
+    return {key: float(np.float32(value)) for key, value in total.items()}
 
 
 def _values(hits: Sequence[Hit], part: int, fusion: ReciprocalRank | DistributionBased) -> list[float]:
     match fusion:
         case ReciprocalRank(k, weights):
             weight = weights[part] if weights else 1.0
-            return [weight / (rank + k) for rank in range(len(hits))]
+            return [1 / ((rank + 1) / weight + k - 1) if weight else 0.0 for rank in range(len(hits))]
         case DistributionBased():
             return _normalised([hit.value for hit in hits])
         case _:

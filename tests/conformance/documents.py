@@ -34,6 +34,7 @@ SCHEMA: Final = Schema(
 # of the dynamic field "any"; the first point does not have it
 _ANY: Final[tuple[Any, ...]] = (
     0, 1, 1.0, 1.5, -1, True, False, "1", "", "abc", "abcd", "xabc", "a%c", "ABC", "a word or two",
+    "2024-05-01T12:00:00+02:00", "2024-05-31", ["2024-05-02T00:00:00Z", "x"],
     [], [1, 2], [1.0, "x"], ["abc", "zz"], [[1, 2]], [[]],
     {}, {"b": 1}, {"b": [1, 2]}, {"b": {"c": "deep"}}, [{"b": 1, "c": 2}, {"b": 3, "c": 4}],
     2**53, 2**53 + 1, float(2**53), 2**60, 2**60 + 1, -(2**60) - 1, 1e300,

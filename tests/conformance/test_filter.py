@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import pytest
 from conformance.documents import made
 from conformance.world import World
@@ -12,19 +14,26 @@ from proxy.model.filter import (
     AllOf,
     AnyOf,
     ArrayLength,
+    Bound,
     ContainsAll,
     ContainsAny,
+    ContainsNull,
     Equals,
     Exists,
     Filter,
+    GeoBox,
+    GeoPolygon,
     GeoRadius,
     HasId,
+    HasVector,
     IdRange,
+    Interval,
     IsEmpty,
     IsNull,
     Like,
     MinShould,
     Nested,
+    NoneOf,
     Not,
     OneOf,
     Op,
@@ -39,6 +48,14 @@ RANK = ("rank",)
 RED = Equals(("tags",), "red")
 POSITIVE = Range(RANK, Op.GT, 0)
 FLAG = Equals(("flag",), True)
+
+
+MAY, JUNE = datetime(2024, 5, 1), datetime(2024, 6, 1, tzinfo=UTC)
+
+
+def _square(west: float, south: float, east: float, north: float) -> tuple[GeoPoint, ...]:
+    corners = ((west, south), (east, south), (east, north), (west, north), (west, south))
+    return tuple(GeoPoint(lon, lat) for lon, lat in corners)
 
 
 def case(name: str, condition: Filter, *needs: Feature) -> object:
@@ -87,6 +104,13 @@ ORDER = [
     *(case(f"dynamic {op} 1", Range(ANY, op, 1), Feature.FILTER_RANGE) for op in Op),
     *(case(f"dynamic {op} 2**60", Range(ANY, op, 2**60), Feature.FILTER_RANGE) for op in Op),
     case("interval", AllOf((Range(("price",), Op.GE, 1), Range(("price",), Op.LT, 3.25))), Feature.FILTER_RANGE),
+    case("interval of one element", Interval(("marks",), (Bound(Op.GT, 0), Bound(Op.LT, 3))), Feature.FILTER_RANGE),
+    case("interval of ints", Interval(RANK, (Bound(Op.GE, 1), Bound(Op.LT, 5))), Feature.FILTER_RANGE),
+    case("dynamic interval", Interval(ANY, (Bound(Op.GT, 0.5), Bound(Op.LE, 1))), Feature.FILTER_RANGE),
+    case("not a dynamic interval", Not(Interval(ANY, (Bound(Op.GT, 0.5), Bound(Op.LE, 1)))), Feature.FILTER_RANGE),
+    case("texts that are times", Range(ANY, Op.GE, datetime(2024, 5, 1, 10, tzinfo=UTC)), Feature.FILTER_RANGE),
+    case("times between", Interval(ANY, (Bound(Op.GT, MAY), Bound(Op.LT, JUNE))), Feature.FILTER_RANGE),
+    case("not times between", Not(Interval(ANY, (Bound(Op.GT, MAY), Bound(Op.LT, JUNE)))), Feature.FILTER_RANGE),
     case("not a range", Not(Range(ANY, Op.GE, 1)), Feature.FILTER_RANGE),
     case("texts", Range(("name",), Op.GE, "name 5"), Feature.FILTER_TEXT_RANGE),
     case("dynamic texts", Range(ANY, Op.LT, "b"), Feature.FILTER_TEXT_RANGE),
@@ -104,6 +128,10 @@ ARRAYS = [
     case("dynamic contains any", ContainsAny(ANY, (1, "abc")), Feature.FILTER_ARRAY),
     case("dynamic contains all", ContainsAll(ANY, (1, 2)), Feature.FILTER_ARRAY),
     case("json contains any", ContainsAny(("doc", "list"), (4,)), Feature.FILTER_ARRAY, Feature.NESTED_PAYLOAD),
+    case("none of texts", NoneOf(ANY, ("abc", "1")), Feature.FILTER_ARRAY),
+    case("none of ints", NoneOf(RANK, (1, 3)), Feature.FILTER_ARRAY),
+    case("none of elements", NoneOf(("tags",), ("red",)), Feature.FILTER_ARRAY),
+    case("not none of", Not(NoneOf(ANY, ("abc", "1"))), Feature.FILTER_ARRAY),
     case("by index", Equals(("tags", 0), "red"), Feature.FILTER_ARRAY_INDEX),
     case("by index beyond the end", Not(Equals(("tags", 1), "green")), Feature.FILTER_ARRAY_INDEX),
     case("json by index", Equals(("doc", "list", 1), 3), Feature.FILTER_ARRAY_INDEX, Feature.NESTED_PAYLOAD),
@@ -119,6 +147,8 @@ PRESENCE = [
     case("exists and differs", AllOf((Exists(ANY), Not(Equals(ANY, 1)))), Feature.FILTER_EXISTS),
     case("is null", IsNull(ANY), Feature.FILTER_NULL),
     case("nested key is null", IsNull(("any", "b")), Feature.FILTER_NULL, Feature.NESTED_PAYLOAD),
+    case("null in an array", ContainsNull(ANY), Feature.FILTER_NULL),
+    case("no null in an array", Not(ContainsNull(ANY)), Feature.FILTER_NULL),
     case("is empty", IsEmpty(ANY), Feature.FILTER_NULL),
     case("is not empty", Not(IsEmpty(ANY)), Feature.FILTER_NULL),
     case("array is empty", IsEmpty(("tags",)), Feature.FILTER_NULL),
@@ -135,6 +165,8 @@ TEXTS = [
     case("middle", Like(ANY, "%b%"), Feature.FILTER_LIKE),
     case("one character", Like(ANY, "ab_"), Feature.FILTER_LIKE),
     case("words", TextMatch(ANY, "two word"), Feature.FILTER_TEXT),
+    case("phrase", TextMatch(ANY, "Or two", phrase=True), Feature.FILTER_TEXT),
+    case("no words", TextMatch(ANY, "!"), Feature.FILTER_TEXT),
 ]
 LOGIC = [
     case("everything", EVERYTHING),
@@ -164,10 +196,22 @@ IDS = [
 PLACES = [
     case("near", GeoRadius(("place",), GeoPoint(13.4, 52.5), 1000), Feature.FILTER_GEO),
     case("nearby", GeoRadius(("place",), GeoPoint(13.4, 52.5), 10_000), Feature.FILTER_GEO),
+    case("in a box", GeoBox(("place",), 13.3, 52.4, 13.45, 52.6), Feature.FILTER_GEO),
+    case("in a box across the date line", GeoBox(("place",), 13.45, 40, -170, 60), Feature.FILTER_GEO),
+    case("in a polygon", GeoPolygon(("place",), _square(13, 52, 14, 53)), Feature.FILTER_GEO),
+    case(
+        "in a polygon with a hole",
+        GeoPolygon(("place",), _square(13, 52, 14, 53), (_square(13.45, 52.4, 13.55, 52.6),)),
+        Feature.FILTER_GEO,
+    ),
+]
+VECTORS = [
+    case("has a vector", HasVector("v"), Feature.FILTER_HAS_VECTOR),
+    case("has no such vector", Not(HasVector("absent")), Feature.FILTER_HAS_VECTOR),
 ]
 
 
-@pytest.mark.parametrize("condition", EQUALITY + ORDER + ARRAYS + PRESENCE + TEXTS + LOGIC + ELEMENTS + IDS + PLACES)
+@pytest.mark.parametrize("condition", EQUALITY + ORDER + ARRAYS + PRESENCE + TEXTS + LOGIC + ELEMENTS + IDS + PLACES + VECTORS)
 async def test_filter_selects_what_it_selects_in_memory(world: World, condition: Filter) -> None:
     collection = await made(world)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final
+from typing import Any, Final
 
 from google.protobuf.json_format import MessageToDict
 from qdrant_client import grpc
@@ -19,9 +19,21 @@ from proxy.backends.qdrant.names import (
     json_path,
     parse_field_name,
 )
+from proxy.model.evolve import INDEXES
 from proxy.model.schema import DType, Field, FieldType, IdKind, Metric, Schema, VectorField, VectorKind
 from proxy.ports import Fit
-from proxy.qdrant.schema import DISTANCES, FIELD_TYPES, INDEX_NAMES, Index, native_of, vectors_of
+from proxy.qdrant.schema import (
+    CONFIG,
+    DISTANCES,
+    FIELD_TYPES,
+    INDEX_NAMES,
+    Index,
+    config_of,
+    index_info,
+    indexes_of,
+    native_of,
+    vectors_of,
+)
 
 PROVISIONAL_METRIC: Final = Metric.EUCLIDEAN
 """Of a vector whose metric no index has named yet: keeps vectors as they are until then."""
@@ -48,11 +60,15 @@ _WIDENED: Final = frozenset({DType.FLOAT16, DType.BFLOAT16, DType.INT8, DType.UI
 def fit(schema: Schema) -> Fit:
     request = create(schema)
     indexes = {path: _FIELD_INDEX_NAMES[kind].lower() for path, kind in payload_indexes(schema).items()}
+    if is_own_kind(schema) and INDEXES in schema.native:
+        indexes = {path: INDEX_NAMES[index.data_type].lower() for path, index in indexes_of(schema).items()}
     target = {**MessageToDict(request, preserving_proto_field_name=True), "payload_indexes": indexes}
     return Fit(schema.collection, target, losses=tuple(_losses(schema)), refusals=tuple(_refusals(schema)))
 
 
 def create(schema: Schema) -> grpc.CreateCollection:
+    if is_own_kind(schema) and CONFIG in schema.native:
+        return _create_alike(schema)
     dense = {v.name: _params(v) for v in schema.vectors.values() if v.kind is not VectorKind.SPARSE}
     sparse = {v.name: grpc.SparseVectorParams() for v in schema.vectors.values() if v.kind is VectorKind.SPARSE}
     request = grpc.CreateCollection(collection_name=collection_name(schema.collection))
@@ -62,6 +78,35 @@ def create(schema: Schema) -> grpc.CreateCollection:
         request.vectors_config.params_map.CopyFrom(grpc.VectorParamsMap(map=dense))
     if sparse:
         request.sparse_vectors_config.CopyFrom(grpc.SparseVectorConfig(map=sparse))
+    return request
+
+
+def _create_alike(schema: Schema) -> grpc.CreateCollection:
+    """As it is there, but for what belongs to a cluster (shards, replicas) and to a machine (optimizers, write-ahead log)."""
+    config = config_of(schema)
+    request = grpc.CreateCollection(
+        collection_name=collection_name(schema.collection),
+        vectors_config=config.params.vectors_config,
+        hnsw_config=grpc.HnswConfigDiff(m=config.hnsw_config.m, ef_construct=config.hnsw_config.ef_construct),
+        on_disk_payload=config.params.on_disk_payload,
+        metadata=config.metadata,
+    )
+    if config.params.HasField("sparse_vectors_config"):
+        request.sparse_vectors_config.CopyFrom(config.params.sparse_vectors_config)
+    if config.HasField("quantization_config"):
+        request.quantization_config.CopyFrom(config.quantization_config)
+    return request
+
+
+def own_index(collection: str, path: str, told: Mapping[str, Any]) -> grpc.CreateFieldIndexCollection:
+    """The index of a collection of Qdrant's own kind, with its parameters."""
+    info = index_info(told)
+    kind = grpc.FieldType.Value(f"FieldType{INDEX_NAMES[info.data_type]}")
+    request = grpc.CreateFieldIndexCollection(
+        collection_name=collection_name(collection), wait=True, field_name=path, field_type=kind
+    )
+    if info.HasField("params"):
+        request.field_index_params.CopyFrom(info.params)
     return request
 
 

@@ -11,8 +11,10 @@ from qdrant_client import grpc
 
 from proxy.backends.qdrant import compile, schema
 from proxy.backends.qdrant.client import Client
+from proxy.backends.qdrant.ids import is_own_kind
 from proxy.backends.qdrant.names import PARTITION, collection_name, parse_collection_name
 from proxy.errors import AlreadyExists, NotFound, Reason, Refused, Unavailable, Unsupported
+from proxy.model.evolve import INDEXES
 from proxy.model.feature import Feature
 from proxy.model.operation import CreateIndex, DropAlias, SetAlias
 from proxy.model.schema import DType, Product, Schema, VectorField
@@ -48,8 +50,18 @@ class Structure:
                 raise AlreadyExists(f"collection {wanted.collection} exists on the target and differs: {'; '.join(clashes)}")
         else:
             await self._client.write(self._client.collections.Create, schema.create(wanted))
+        await self._create_indexes(wanted)
+
+    async def _create_indexes(self, wanted: Schema) -> None:
+        if is_own_kind(wanted) and INDEXES in wanted.native:
+            for path, told in wanted.native[INDEXES].items():
+                await self._own_index(wanted.collection, path, told)
+            return
         for path, kind in schema.payload_indexes(wanted).items():
             await self._index(wanted.collection, path, kind)
+
+    async def _own_index(self, collection: str, path: str, told: Mapping[str, Any]) -> None:
+        await self._client.update(self._client.points.CreateFieldIndex, schema.own_index(collection, path, told))
 
     async def drop(self, collection: str) -> None:
         request = grpc.DeleteCollection(collection_name=collection_name(collection))
@@ -62,6 +74,9 @@ class Structure:
         """`wanted`: the schema with the index. On a vector it may name the metric, which Qdrant wants at creation."""
         if change.field in wanted.vectors:
             await self._with_metrics(wanted)
+            return
+        if is_own_kind(wanted) and INDEXES in change.params:
+            await self._own_index(wanted.collection, change.field, change.params[INDEXES])
             return
         path = schema.index_path(change.field, wanted)
         if path in (indexes := schema.payload_indexes(wanted)):

@@ -46,10 +46,10 @@ def decode_schema(call: Call, catalog: Catalog) -> SchemaWrite:
 
 
 def _create(call: Call, _: Catalog) -> SchemaWrite:
-    return CreateCollection(_schema(call.collection, call.body))
+    return CreateCollection(created(call.collection, call.body))
 
 
-def _schema(collection: str, settings: m.CreateCollection) -> Schema:
+def created(collection: str, settings: m.CreateCollection) -> Schema:
     """As the server would tell of it, with its defaults."""
     if settings.sharding_method is m.ShardingMethod.CUSTOM:
         raise Refused("custom sharding cannot be followed: a point's key would depend on its shard", Reason.UNSUPPORTED)
@@ -97,7 +97,7 @@ def _create_vector(call: Call, catalog: Catalog) -> SchemaWrite:
 
 def _vector(name: str, config: m.DenseVectorNameConfig | m.SparseVectorNameConfig) -> VectorField:
     alone = with_vector(m.CreateCollection(vectors={}), name, config)
-    return _schema("", alone).vectors[name]
+    return created("", alone).vectors[name]
 
 
 def _delete_vector(call: Call, catalog: Catalog) -> SchemaWrite:

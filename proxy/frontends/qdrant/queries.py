@@ -89,9 +89,9 @@ def _with_contents(search: Search | Like, asked: Any, schema: Schema) -> Search 
 
 
 def _search(asked: Asked, schema: Schema, catalog: Catalog, beside: Filter = EVERYTHING) -> Search | Like:
+    positive, negative = _examples(asked.query)
     field = field_of(schema, asked.using or "")
     _refuse_weights(field, schema, asked.params)
-    positive, negative = _examples(asked.query)
     examples = _Examples(field, schema, asked.lookup_from, catalog)
     near, away = tuple(map(examples.of, positive)), tuple(map(examples.of, negative))
     search = Search(

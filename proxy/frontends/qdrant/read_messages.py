@@ -1,10 +1,11 @@
-"""Points of an answer as the gRPC server's messages. Vectors are in the form of servers from 1.17 on, and in the flat one
-before it that older clients read: the real server of those versions fills it too."""
+"""Points of an answer as the gRPC server's messages, their vectors in the form of the source's version: clients expect it."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from dataclasses import dataclass
+from typing import Any, Final, TypeAlias
 
 import numpy as np
 from qdrant_client import grpc as pb
@@ -12,42 +13,55 @@ from qdrant_client.conversions.conversion import RestToGrpc
 
 from proxy.frontends.qdrant import replies
 from proxy.frontends.qdrant.calls import Call, response
-from proxy.frontends.qdrant.routes import Action
+from proxy.frontends.qdrant.routes import BATCHES
 from proxy.frontends.qdrant.shown import Row, Shown
 from proxy.frontends.qdrant.values import UNNAMED
 from proxy.model.point import PointId, Sparse, Vector
 from proxy.model.schema import Schema
-from proxy.ports import Reply
+from proxy.ports import Catalog, Reply
 
-_BATCHES: Final = frozenset({Action.QUERY_BATCH, Action.SEARCH_BATCH, Action.RECOMMEND_BATCH, Action.DISCOVER_BATCH})
-Told = tuple[str | int, Row, Shown | None]
+_NESTED_SINCE: Final = (1, 17)
+Told: TypeAlias = tuple[str | int, Row, Shown | None]
 
 
-def records(points: Row, schema: Schema) -> Reply:
-    return replies.message(pb.GetResponse(result=[_record(point, schema) for point in points]))
+@dataclass(frozen=True, slots=True)
+class Form:
+    """`flat`: vectors as servers before 1.17 have them."""
+
+    schema: Schema
+    flat: bool
+
+
+def form_of(schema: Schema, catalog: Catalog) -> Form:
+    known = re.match(r"(\d+)\.(\d+)", catalog.fact("version"))
+    return Form(schema, known is not None and tuple(map(int, known.groups())) < _NESTED_SINCE)
+
+
+def records(points: Row, form: Form) -> Reply:
+    return replies.message(pb.GetResponse(result=[_record(point, form) for point in points]))
 
 
 def count(found: int) -> Reply:
     return replies.message(pb.CountResponse(result=pb.CountResult(count=found)))
 
 
-def page(points: Row, following: PointId | None, schema: Schema) -> Reply:
+def page(points: Row, following: PointId | None, form: Form) -> Reply:
     told = None if following is None else _id(following)
-    return replies.message(pb.ScrollResponse(result=[_record(point, schema) for point in points], next_page_offset=told))
+    return replies.message(pb.ScrollResponse(result=[_record(point, form) for point in points], next_page_offset=told))
 
 
-def rows(call: Call, found: Sequence[Row], schema: Schema) -> Reply:
-    scored = [[_scored(point, schema) for point in row] for row in found]
-    if call.action in _BATCHES:
+def rows(call: Call, found: Sequence[Row], form: Form) -> Reply:
+    scored = [[_scored(point, form) for point in row] for row in found]
+    if call.action in BATCHES:
         return replies.message(response(call)(result=[pb.BatchResult(result=row) for row in scored]))
     return replies.message(response(call)(result=scored[0]))
 
 
-def groups(call: Call, found: Sequence[Told], schema: Schema, elsewhere: Schema) -> Reply:
+def groups(call: Call, found: Sequence[Told], form: Form, elsewhere: Form) -> Reply:
     told = [
         pb.PointGroup(
             id=RestToGrpc.convert_group_id(value),
-            hits=[_scored(point, schema) for point in hits],
+            hits=[_scored(point, form) for point in hits],
             lookup=None if lookup is None else _record(lookup, elsewhere),
         )
         for value, hits, lookup in found
@@ -55,13 +69,13 @@ def groups(call: Call, found: Sequence[Told], schema: Schema, elsewhere: Schema)
     return replies.message(response(call)(result=pb.GroupsResult(groups=told)))
 
 
-def _record(point: Shown, schema: Schema) -> pb.RetrievedPoint:
-    return pb.RetrievedPoint(id=_id(point.id), payload=_payload(point), vectors=_vectors(point.vectors, schema))
+def _record(point: Shown, form: Form) -> pb.RetrievedPoint:
+    return pb.RetrievedPoint(id=_id(point.id), payload=_payload(point), vectors=_vectors(point.vectors, form))
 
 
-def _scored(point: Shown, schema: Schema) -> pb.ScoredPoint:
+def _scored(point: Shown, form: Form) -> pb.ScoredPoint:
     return pb.ScoredPoint(
-        id=_id(point.id), payload=_payload(point), score=point.score, version=0, vectors=_vectors(point.vectors, schema)
+        id=_id(point.id), payload=_payload(point), score=point.score, version=0, vectors=_vectors(point.vectors, form)
     )
 
 
@@ -73,13 +87,13 @@ def _payload(point: Shown) -> Any:
     return RestToGrpc.convert_payload(point.payload) if point.payload else None
 
 
-def _vectors(vectors: Mapping[str, Vector] | None, schema: Schema) -> pb.VectorsOutput | None:
+def _vectors(vectors: Mapping[str, Vector] | None, form: Form) -> pb.VectorsOutput | None:
     if vectors is None:
         return None
-    if schema.vectors.keys() == {UNNAMED} and UNNAMED in vectors:
-        return pb.VectorsOutput(vector=_vector(vectors[UNNAMED]))
-    named = {name: _vector(vector) for name, vector in vectors.items()}
-    return pb.VectorsOutput(vectors=pb.NamedVectorsOutput(vectors=named))
+    told = {name: _flat(vector) if form.flat else _vector(vector) for name, vector in vectors.items()}
+    if form.schema.vectors.keys() == {UNNAMED} and UNNAMED in told:
+        return pb.VectorsOutput(vector=told[UNNAMED])
+    return pb.VectorsOutput(vectors=pb.NamedVectorsOutput(vectors=told))
 
 
 def _vector(vector: Vector) -> pb.VectorOutput:
@@ -89,3 +103,10 @@ def _vector(vector: Vector) -> pb.VectorOutput:
     if values.ndim == 2:
         return pb.VectorOutput(multi_dense=pb.MultiDenseVector(vectors=[pb.DenseVector(data=row) for row in values.tolist()]))
     return pb.VectorOutput(dense=pb.DenseVector(data=values.tolist()))
+
+
+def _flat(vector: Vector) -> pb.VectorOutput:
+    if isinstance(vector, Sparse):
+        return pb.VectorOutput(data=vector.values.tolist(), indices=pb.SparseIndices(data=vector.indices.tolist()))
+    values = np.asarray(vector, np.float32)
+    return pb.VectorOutput(data=values.ravel().tolist(), vectors_count=len(values) if values.ndim == 2 else None)

@@ -74,6 +74,10 @@ class Action(StrEnum):
     OTHER = "other"
 
 
+BATCHES: Final = frozenset({Action.QUERY_BATCH, Action.SEARCH_BATCH, Action.RECOMMEND_BATCH, Action.DISCOVER_BATCH})
+"""Of searches: each has an answer of its own."""
+
+
 @dataclass(frozen=True, slots=True)
 class Endpoint:
     """`variables`: the names of the path's variable segments, in order."""

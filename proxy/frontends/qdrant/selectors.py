@@ -6,7 +6,7 @@ Owns: what must be read for it, and cutting what was read to what was asked, whi
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, Final, TypeAlias
+from typing import Any, TypeAlias
 
 from qdrant_client import models
 
@@ -18,7 +18,6 @@ from proxy.model.schema import Schema
 
 PayloadSelector: TypeAlias = models.WithPayloadInterface | None
 VectorSelector: TypeAlias = bool | list[str] | None
-_GONE: Final = object()
 
 
 def fields_of(selector: PayloadSelector, *, default: bool) -> tuple[str, ...] | None:
@@ -76,18 +75,17 @@ def _normal(selector: PayloadSelector, default: bool) -> bool | models.PayloadSe
 
 
 def _kept(value: Any, paths: list[Place]) -> Any:
-    """`value` cut to what `paths` lead to; an array keeps what its elements keep."""
-    if () in paths:
-        return value
+    """As Qdrant does it: what a path cannot enter is kept whole, and elements of arrays have no numbers here."""
     match value:
+        case _ if () in paths:
+            return value
         case dict():
-            cut = {name: _kept(each, _below(paths, name)) for name, each in value.items() if _below(paths, name)}
-            return {name: each for name, each in cut.items() if each is not _GONE}
+            return {name: _kept(each, below) for name, each in value.items() if (below := _below(paths, name))}
         case list():
-            elements = (_kept(each, _below(paths, number)) for number, each in enumerate(value))
-            return [each for each in elements if each is not _GONE]
+            below = _below(paths, None)
+            return [_kept(each, below) for each in value] if below else []
         case _:
-            return _GONE
+            return value
 
 
 def _dropped(value: Any, paths: list[Place]) -> Any:
@@ -96,13 +94,12 @@ def _dropped(value: Any, paths: list[Place]) -> Any:
             left = {name: _below(paths, name) for name in value}
             return {name: _dropped(value[name], below) for name, below in left.items() if () not in below}
         case list():
-            kept = ((each, _below(paths, number)) for number, each in enumerate(value))
-            return [_dropped(each, below) for each, below in kept if () not in below]
+            below = _below(paths, None)
+            return [] if () in below else [_dropped(each, below) for each in value]
         case _:
             return value
 
 
-def _below(paths: Iterable[Place], step: str | int) -> list[Place]:
+def _below(paths: Iterable[Place], step: str | None) -> list[Place]:
     """What is left of the paths that go through `step`."""
-    through = (None, step) if isinstance(step, int) else (step,)
-    return [tuple(rest) for first, *rest in filter(None, paths) if first in through]
+    return [tuple(rest) for first, *rest in filter(None, paths) if first == step]

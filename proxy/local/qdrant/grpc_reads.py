@@ -6,62 +6,44 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from qdrant_client import grpc as pb
-from qdrant_client import models
-from qdrant_client.conversions.conversion import GrpcToRest, RestToGrpc
+from qdrant_client.conversions.conversion import RestToGrpc
 
 from proxy.local.qdrant import reads
 from proxy.local.qdrant.groups import query_groups
 from proxy.local.qdrant.grpc_wire import encode_group, encode_id, encode_record, encode_scored, refuse_shards
 from proxy.local.qdrant.matrix import Matrix, distance_matrix
 from proxy.local.qdrant.registry import Registry
-from proxy.qdrant.settings import optional
+from proxy.qdrant.messages import BODIES
+
+
+def _body(method: str, request: Any) -> Any:
+    """The REST model of the request."""
+    return BODIES[f"/qdrant.Points/{method}"](request)
 
 
 def _get(registry: Registry, request: Any) -> pb.GetResponse:
     refuse_shards(request)
-    wanted = models.PointRequest(ids=[GrpcToRest.convert_point_id(one) for one in request.ids], **_selectors(request))
-    return pb.GetResponse(result=map(encode_record, reads.retrieve(registry.get(request.collection_name), wanted)))
+    found = reads.retrieve(registry.get(request.collection_name), _body("Get", request))
+    return pb.GetResponse(result=map(encode_record, found))
 
 
 def _scroll(registry: Registry, request: Any) -> pb.ScrollResponse:
     refuse_shards(request)
-    wanted = models.ScrollRequest(
-        offset=optional(request, "offset", GrpcToRest.convert_point_id),
-        limit=optional(request, "limit"),
-        filter=optional(request, "filter", GrpcToRest.convert_filter),
-        order_by=optional(request, "order_by", GrpcToRest.convert_order_by),
-        **_selectors(request),
-    )
-    page, following = reads.scroll(registry.get(request.collection_name), wanted)
+    page, following = reads.scroll(registry.get(request.collection_name), _body("Scroll", request))
     return pb.ScrollResponse(
         result=map(encode_record, page), next_page_offset=encode_id(following) if following is not None else None
     )
 
 
-def _selectors(request: Any) -> dict[str, Any]:
-    return {
-        "with_payload": optional(request, "with_payload", GrpcToRest.convert_with_payload_selector),
-        "with_vector": optional(request, "with_vectors", GrpcToRest.convert_with_vectors_selector),
-    }
-
-
 def _count(registry: Registry, request: Any) -> pb.CountResponse:
     refuse_shards(request)
-    wanted = models.CountRequest(
-        filter=optional(request, "filter", GrpcToRest.convert_filter), exact=optional(request, "exact")
-    )
-    return pb.CountResponse(result=pb.CountResult(count=reads.count(registry.get(request.collection_name), wanted)))
+    count = reads.count(registry.get(request.collection_name), _body("Count", request))
+    return pb.CountResponse(result=pb.CountResult(count=count))
 
 
 def _facet(registry: Registry, request: Any) -> pb.FacetResponse:
     refuse_shards(request)
-    wanted = models.FacetRequest(
-        key=request.key,
-        limit=optional(request, "limit"),
-        filter=optional(request, "filter", GrpcToRest.convert_filter),
-        exact=optional(request, "exact"),
-    )
-    hits = reads.facet(registry.get(request.collection_name), wanted)
+    hits = reads.facet(registry.get(request.collection_name), _body("Facet", request))
     return pb.FacetResponse(
         hits=[pb.FacetHit(value=RestToGrpc.convert_facet_value(hit.value), count=hit.count) for hit in hits]
     )
@@ -69,47 +51,27 @@ def _facet(registry: Registry, request: Any) -> pb.FacetResponse:
 
 def _query(registry: Registry, request: Any) -> pb.QueryResponse:
     refuse_shards(request)
-    found = reads.query(registry.get, request.collection_name, GrpcToRest.convert_query_points(request))
+    found = reads.query(registry.get, request.collection_name, _body("Query", request))
     return pb.QueryResponse(result=map(encode_scored, found))
 
 
 def _query_batch(registry: Registry, request: Any) -> pb.QueryBatchResponse:
     for one in request.query_points:
         refuse_shards(one)
-    wanted = [GrpcToRest.convert_query_points(one) for one in request.query_points]
+    wanted = _body("QueryBatch", request).searches
     answers = [reads.query(registry.get, request.collection_name, one) for one in wanted]
     return pb.QueryBatchResponse(result=[pb.BatchResult(result=map(encode_scored, answer)) for answer in answers])
 
 
 def _query_groups(registry: Registry, request: Any) -> pb.QueryGroupsResponse:
     refuse_shards(request)
-    wanted = models.QueryGroupsRequest(
-        prefetch=[GrpcToRest.convert_prefetch_query(one) for one in request.prefetch] or None,
-        query=optional(request, "query", GrpcToRest.convert_query),
-        using=optional(request, "using"),
-        filter=optional(request, "filter", GrpcToRest.convert_filter),
-        params=optional(request, "params", GrpcToRest.convert_search_params),
-        score_threshold=optional(request, "score_threshold"),
-        lookup_from=optional(request, "lookup_from", GrpcToRest.convert_lookup_location),
-        limit=optional(request, "limit"),
-        group_size=optional(request, "group_size"),
-        group_by=request.group_by,
-        with_lookup=optional(request, "with_lookup", GrpcToRest.convert_with_lookup),
-        **_selectors(request),
-    )
-    found = query_groups(registry.get, request.collection_name, wanted)
+    found = query_groups(registry.get, request.collection_name, _body("QueryGroups", request))
     return pb.QueryGroupsResponse(result=pb.GroupsResult(groups=map(encode_group, found)))
 
 
 def _matrix(registry: Registry, request: Any) -> Matrix:
     refuse_shards(request)
-    wanted = models.SearchMatrixRequest(
-        filter=optional(request, "filter", GrpcToRest.convert_filter),
-        sample=optional(request, "sample"),
-        limit=optional(request, "limit"),
-        using=optional(request, "using"),
-    )
-    return distance_matrix(registry.get(request.collection_name), wanted)
+    return distance_matrix(registry.get(request.collection_name), _body("SearchMatrixPairs", request))
 
 
 def _matrix_pairs(registry: Registry, request: Any) -> pb.SearchMatrixPairsResponse:

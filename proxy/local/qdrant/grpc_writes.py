@@ -6,8 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from qdrant_client import grpc as pb
-from qdrant_client import models
-from qdrant_client.conversions.conversion import GrpcToRest, grpc_field_type_to_payload_schema
+from qdrant_client.conversions.conversion import GrpcToRest
 
 from proxy.local.qdrant import named_vectors, updates
 from proxy.local.qdrant.collection import FieldSchema, create_index, delete_index
@@ -16,7 +15,8 @@ from proxy.local.qdrant.filters import compile_filter
 from proxy.local.qdrant.grpc_wire import parse_points, refuse_shards
 from proxy.local.qdrant.registry import Registry
 from proxy.local.qdrant.shapes import shapes_of
-from proxy.qdrant.settings import datatype, optional
+from proxy.qdrant.messages import BODIES
+from proxy.qdrant.settings import optional
 
 _Op = pb.PointsUpdateOperation
 
@@ -72,11 +72,8 @@ def _update_batch(registry: Registry, request: Any) -> pb.UpdateBatchResponse:
 
 def _create_index(registry: Registry, request: Any) -> pb.PointsOperationResponse:
     collection = registry.get(request.collection_name)
-    if request.HasField("field_index_params"):
-        schema: FieldSchema = GrpcToRest.convert_payload_schema_params(request.field_index_params)
-    elif request.HasField("field_type"):
-        schema = GrpcToRest.convert_payload_schema_type(grpc_field_type_to_payload_schema(request.field_type))
-    else:
+    schema: FieldSchema | None = BODIES["/qdrant.Points/CreateFieldIndex"](request).field_schema
+    if schema is None:
         raise Fault(BAD_REQUEST, "field_type or field_index_params is required")
     number = create_index(collection, request.field_name, schema)
     registry.save()
@@ -90,33 +87,10 @@ def _delete_index(registry: Registry, request: Any) -> pb.PointsOperationRespons
 
 
 def _create_vector(registry: Registry, request: Any) -> pb.PointsOperationResponse:
-    number = named_vectors.create_vector(registry.get(request.collection_name), request.vector_name, _vector_config(request))
+    config = BODIES["/qdrant.Points/CreateVectorName"](request)
+    number = named_vectors.create_vector(registry.get(request.collection_name), request.vector_name, config)
     registry.save()
     return _written(request, number)
-
-
-def _vector_config(request: Any) -> models.VectorNameConfig:
-    match request.WhichOneof("vector_config"):
-        case "dense_config":
-            dense = request.dense_config
-            return models.DenseVectorNameConfig(
-                dense=models.DenseVectorConfig(
-                    size=dense.size,
-                    distance=GrpcToRest.convert_distance(dense.distance),
-                    multivector_config=optional(dense, "multivector_config", GrpcToRest.convert_multivector_config),
-                    datatype=optional(dense, "datatype", datatype),
-                )
-            )
-        case "sparse_config":
-            sparse = request.sparse_config
-            return models.SparseVectorNameConfig(
-                sparse=models.SparseVectorConfig(
-                    modifier=optional(sparse, "modifier", GrpcToRest.convert_modifier),
-                    datatype=optional(sparse, "datatype", datatype),
-                )
-            )
-        case _:
-            raise Fault(BAD_REQUEST, "dense_config or sparse_config is required")
 
 
 def _delete_vector(registry: Registry, request: Any) -> pb.PointsOperationResponse:

@@ -1,6 +1,7 @@
 from datetime import UTC, datetime
 from uuid import UUID
 
+import numpy as np
 import pytest
 
 from proxy.model.evaluate import Missing, matches, value_at
@@ -9,20 +10,27 @@ from proxy.model.filter import (
     AllOf,
     AnyOf,
     ArrayLength,
+    Bound,
     ContainsAll,
     ContainsAny,
+    ContainsNull,
     Equals,
     Exists,
     Filter,
+    GeoBox,
+    GeoPolygon,
     GeoRadius,
     HasId,
+    HasVector,
     IdLike,
     IdRange,
+    Interval,
     IsEmpty,
     IsNull,
     Like,
     MinShould,
     Nested,
+    NoneOf,
     Not,
     OneOf,
     Op,
@@ -46,7 +54,11 @@ PAYLOAD = {
     "when": datetime(2024, 5, 1, tzinfo=UTC),
     "id": UID,
     "spot": GeoPoint(13.4, 52.5),
+    "said": {"lon": 13.4, "lat": 52.5},
+    "date": "2024-05-01",
+    "holes": [1, None],
 }
+RING = tuple(GeoPoint(lon, lat) for lon, lat in ((13, 52), (14, 52), (14, 53), (13, 53), (13, 52)))
 ONE, TWO = Equals(("n",), 3), Equals(("x",), 0.5)
 NO = Equals(("n",), 4)
 
@@ -83,6 +95,21 @@ TRUE: list[Filter] = [
     Like(("tags",), "_"),
     TextMatch(("t",), "größe 10"),
     GeoRadius(("spot",), GeoPoint(13.4, 52.51), 1200),
+    GeoRadius(("said",), GeoPoint(13.4, 52.51), 1200),
+    GeoBox(("spot",), 13.3, 52.4, 13.5, 52.6),
+    GeoBox(("spot",), 13.3, 52.4, -170.0, 52.6),
+    GeoPolygon(("spot",), RING),
+    Interval(("n",), (Bound(Op.GT, 2), Bound(Op.LE, 3.0))),
+    Interval(("tags",), (Bound(Op.GE, "a"), Bound(Op.LT, "b"))),
+    Interval(("date",), (Bound(Op.GT, datetime(2024, 4, 30)), Bound(Op.LT, datetime(2024, 5, 2)))),
+    Range(("date",), Op.GE, datetime(2024, 5, 1, tzinfo=UTC)),
+    NoneOf(("n",), (1, "3", True)),
+    NoneOf(("tags",), ("a", "b")),
+    NoneOf(("o",), (1,)),
+    ContainsNull(("holes",)),
+    TextMatch(("t",), "größe 10", phrase=True),
+    TextMatch(("t",), "A"),
+    HasVector("v"),
     Not(Equals(("absent",), 1)),
     Not(Equals(("null",), 1)),
     Nested(("parts",), AllOf((Equals(("n",), 1), Equals(("ok",), True)))),
@@ -122,6 +149,23 @@ FALSE: list[Filter] = [
     Like(("n",), "3"),
     TextMatch(("t",), "Größe 11"),
     GeoRadius(("spot",), GeoPoint(13.4, 52.51), 1000),
+    GeoRadius(("o",), GeoPoint(13.4, 52.51), 1000),
+    GeoBox(("spot",), 13.4, 52.4, 13.5, 52.6),
+    GeoBox(("spot",), 13.5, 52.4, -170.0, 52.6),
+    GeoPolygon(("spot",), RING, (RING,)),
+    GeoPolygon(("spot",), tuple(GeoPoint(p.lon + 1, p.lat) for p in RING)),
+    Interval(("tags",), (Bound(Op.GT, "a"), Bound(Op.LT, "b"))),
+    Interval(("t",), (Bound(Op.GT, datetime(2024, 4, 30)), Bound(Op.LT, datetime(2024, 5, 2)))),
+    Range(("t",), Op.GE, datetime(2000, 5, 1, tzinfo=UTC)),
+    NoneOf(("n",), (3.0,)),
+    NoneOf(("null",), (3,)),
+    NoneOf(("absent",), ()),
+    NoneOf(("none",), ()),
+    ContainsNull(("null",)),
+    ContainsNull(("tags",)),
+    TextMatch(("t",), "10 größe", phrase=True),
+    TextMatch(("t",), "!"),
+    HasVector("absent"),
     Nested(("parts",), AllOf((Equals(("n",), 1), Equals(("ok",), False)))),
     Nested(("o",), EVERYTHING),
     MinShould((ONE, NO), 2),
@@ -133,7 +177,7 @@ FALSE: list[Filter] = [
 
 
 def point(**payload: object) -> Point:
-    return Point(Key("c", None, 5), {}, payload or PAYLOAD)  # type: ignore[arg-type]
+    return Point(Key("c", None, 5), {"v": np.zeros(2)}, payload or PAYLOAD)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("condition", TRUE, ids=repr)

@@ -17,6 +17,7 @@ from proxy.model.operation import Consistency, Count, CreateCollection, Fetch, H
 from proxy.model.point import Key, Point
 from proxy.model.schema import Metric, Product, Schema, VectorField, VectorKind
 from proxy.ports import Catalog, Kind, Outcome, Reply, Request, Route
+from proxy.reads import answer
 from proxy.shadow.pair import Extras, Pair
 from proxy.shadow.sample import Sample
 from proxy.shadow.shadow import Shadow
@@ -190,16 +191,7 @@ class Stage:
             await side.put([point(id) for id in ids])
 
     async def sample(self, read: Read) -> Sample:
-        match read:
-            case Search():
-                result: Result = await self.primary.search(read)
-            case Fetch():
-                result = await self.primary.fetch(read)
-            case Scan():
-                result = await self.primary.scan(read)
-            case Count():
-                result = await self.primary.count(read)
-        return self.sample_of(read, result)
+        return self.sample_of(read, await answer(self.primary, read, self.catalog))
 
     def sample_of(self, read: Read | ProxyError, result: Result | ProxyError) -> Sample:
         self.frontend.operations.append(read)

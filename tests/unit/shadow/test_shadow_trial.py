@@ -5,13 +5,14 @@ from typing import Any
 
 import numpy as np
 import pytest
-from shadow_stage import Stage, key, point, query
+from shadow_stage import SCHEMA, Stage, key, point, query
 
 from proxy.errors import NotFound, Refused, Unavailable, Unsupported
 from proxy.model.feature import Feature
 from proxy.model.filter import Equals, Op, Range
-from proxy.model.operation import Count, Fetch, Hits, Page, Scan, Search
+from proxy.model.operation import Count, Fetch, Hits, Hybrid, Like, Page, PageFrom, ReciprocalRank, Scan, Search, Several
 from proxy.model.point import Key, Point
+from proxy.reads import searched
 from proxy.shadow.findings import Compared, Failed, Right, Ruling, Searched, Skip, Skipped, Unanswerable, Unchecked
 from proxy.shadow.pair import Extras
 
@@ -205,6 +206,31 @@ async def test_an_alias_is_resolved_before_the_secondary_is_asked(stage: Stage) 
     found = await stage.trials.run(sample, stage.pair, BARE)
     assert isinstance(found, Searched)
     assert found.collection == "books"
+
+
+async def test_a_search_by_example_is_compared_as_the_search_that_it_makes(stage: Stage) -> None:
+    await stage.fill(range(50))
+    like = Like(replace(search(5), vectors=()), (key(7), query()))
+    ids = [hit.key for hit in (await stage.primary.search(await searched(stage.primary, like, SCHEMA)))[0]]
+    await stage.secondary.remove([ids[0]] if ids[0] != key(7) else [ids[1]])
+    found = await stage.finding(like)
+    assert isinstance(found, Searched)
+    assert found.agreement.recall == pytest.approx(0.8)
+
+
+async def test_a_page_from_an_id_on_is_compared_as_a_page_in_between(stage: Stage) -> None:
+    await stage.fill(range(50))
+    await stage.secondary.put([point(12, more="x")])
+    for start, differences in ((key(10), {("12", "payload")}), (key(20), set())):
+        found = await stage.finding(PageFrom(Scan("books", limit=5), start))
+        assert isinstance(found, Compared)
+        assert set(found.detail["differences"]) == differences
+
+
+async def test_searches_that_make_one_list_are_not_compared(stage: Stage) -> None:
+    await stage.fill(range(5))
+    for read in (Hybrid("books", (search(),), ReciprocalRank(2), 3), Several("books", (search(),))):
+        assert await stage.finding(read) == Skipped("books", Skip.UNREADABLE)
 
 
 async def test_what_cannot_be_compared_is_sorted_by_its_cause(stage: Stage) -> None:

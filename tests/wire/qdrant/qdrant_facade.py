@@ -5,64 +5,44 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Coroutine, Mapping
+from collections.abc import Coroutine
 from concurrent.futures import Future
-from dataclasses import dataclass, field
 from typing import Any, Final, TypeVar
 
+from fakes.plain_parts import PlainCatalog
 from qdrant_client import QdrantClient
 
 from proxy.backends.memory import MemoryBackend
 from proxy.clock import SystemClock
 from proxy.config import RelayConfig
-from proxy.errors import NotFound, ProxyError, Reason, Refused
+from proxy.errors import ProxyError, Reason, Refused
 from proxy.frontends.qdrant import QdrantFrontend
 from proxy.model.operation import DataWrite, Done, Read, Result, SchemaWrite, Write, selections
-from proxy.model.schema import Schema
 from proxy.net.listener import listen
 from proxy.ports import Exchange, Kind, Reply, Request
 from proxy.reads import answer
 from proxy.routing import execute
-from proxy.store.catalog import Contents, changed
+from proxy.store.catalog import changed
 
 T = TypeVar("T")
 ROLES: Final = ("rest", "grpc")
 EVERY_KEY: Final = 1_000_000
 
 
-@dataclass
-class Catalog:
-    """ports.Catalog in memory."""
-
-    contents: Contents = field(default_factory=Contents)
-
-    def resolve(self, name: str) -> str:
-        collection = self.contents.aliases.get(name, name)
-        if collection not in self.contents.schemas:
-            raise NotFound(name)
-        return collection
-
-    def schema(self, collection: str) -> Schema:
-        return self.contents.schemas[self.resolve(collection)]
-
-    def collections(self) -> tuple[str, ...]:
-        return tuple(self.contents.schemas)
-
-    def aliases(self) -> Mapping[str, str]:
-        return self.contents.aliases
-
-    def loaded(self, collection: str) -> bool:
-        return True
+class Catalog(PlainCatalog):
+    def __init__(self, version: str) -> None:
+        super().__init__()
+        self.version = version
 
     def fact(self, name: str) -> str:
-        return self.contents.facts.get(name, "")
+        return self.version if name == "version" else ""
 
 
 class Facade:
     """`asked`: every request, with the port that it came to. `fault`: raised instead of the next answer."""
 
     def __init__(self, version: str = "1.19.0") -> None:
-        self.catalog = Catalog(Contents(facts={"version": version}))
+        self.catalog = Catalog(version)
         self.frontend = QdrantFrontend(SystemClock())
         self.backend = MemoryBackend(self.catalog)
         self.asked: list[tuple[str, Request]] = []
