@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from typing import Final
-from urllib.parse import quote, unquote
 
 from proxy.errors import Unsupported
 from proxy.model.feature import Feature
@@ -24,19 +23,22 @@ MAX_PATH: Final = 24
 """Steps into a payload. Protobuf reads messages up to 100 levels deep, and an object in an object takes three of them."""
 
 _RESERVED: Final = re.compile(r"_*__(id|partition|empty|vecferry)__")
-# every printable character but those that Qdrant forbids in a collection's name, and our own escape
-_PLAIN_IN_COLLECTION: Final = " !#$&'()+,-.;=@[]^`{}~"
+_FORBIDDEN: Final = "".join(map(chr, range(32))) + '<>:"/\\|?*\x7f'
+"""In a collection's name. A real Qdrant has names of its own with everything else in them, which must stay as they are."""
+_CODES: Final = "|".join(f"{ord(char):02X}" for char in "%" + _FORBIDDEN)
+_TO_ESCAPE: Final = re.compile(rf"[{re.escape(_FORBIDDEN)}]|%(?={_CODES})")
+_ESCAPED: Final = re.compile(f"%({_CODES})")
 _PLAIN_IN_PATH: Final = re.compile(r"[A-Za-z0-9_-]+")
 _NOT_IN_PATH: Final = frozenset('"\\')
 
 
 def collection_name(collection: str) -> str:
     """Reversible; Milvus's `database/name` becomes `database%2Fname`."""
-    return quote(collection, safe=_PLAIN_IN_COLLECTION)
+    return _TO_ESCAPE.sub(lambda found: f"%{ord(found[0]):02X}", collection)
 
 
 def parse_collection_name(name: str) -> str:
-    return unquote(name)
+    return _ESCAPED.sub(lambda found: chr(int(found[1], 16)), name)
 
 
 def field_name(name: str) -> str:

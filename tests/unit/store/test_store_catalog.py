@@ -8,16 +8,22 @@ import pytest
 
 from proxy.backends.memory import MemoryBackend
 from proxy.errors import NotFound
+from proxy.model.evolve import INDEXES
 from proxy.model.operation import (
+    AddVector,
+    ChangeAliases,
     CreateCollection,
     CreateIndex,
     CreatePartition,
     DropAlias,
     DropCollection,
+    DropIndex,
     DropPartition,
+    DropVector,
     RenameCollection,
     SetAlias,
     SetLoaded,
+    UpdateSettings,
 )
 from proxy.model.schema import DType, Field, FieldType, IdKind, Metric, Schema, VectorField, VectorKind
 from proxy.store.catalog import StoredCatalog
@@ -142,3 +148,29 @@ async def test_a_collection_that_its_product_does_not_load_at_once_is_not_loaded
     catalog = StoredCatalog(shelf.store)
     await catalog.apply(CreateCollection(replace(plain("a"), native=native)))
     assert catalog.loaded("a") is loaded
+
+
+async def test_several_aliases_change_one_after_the_other(shelf):
+    catalog = StoredCatalog(shelf.store)
+    await catalog.apply(CreateCollection(plain("a")))
+    await catalog.apply(ChangeAliases((SetAlias("x", "a"), DropAlias("x"), SetAlias("y", "a"))))
+    assert StoredCatalog(shelf.reopen()).aliases() == {"y": "a"}
+
+
+async def test_vectors_indexes_and_settings_of_a_collection_are_kept_as_its_product_tells_them(shelf):
+    catalog = StoredCatalog(shelf.store)
+    native = {"config": {"n": 1}, INDEXES: {}}
+    await catalog.apply(CreateCollection(replace(plain("a"), native=native)))
+    told = {"data_type": "Keyword"}
+    await catalog.apply(CreateIndex("a", "city", "city", {"index_type": "keyword", INDEXES: told}))
+    await catalog.apply(CreateIndex("a", "n", "n", {"index_type": "integer", INDEXES: {"data_type": "Integer"}}))
+    await catalog.apply(DropIndex("a", "n", "n"))
+    with_index = {"config": {"n": 1}, INDEXES: {"city": told}}
+    assert catalog.schema("a").native == with_index
+    more = VectorField("w", VectorKind.DENSE, 2, Metric.DOT)
+    await catalog.apply(AddVector("a", more, {**with_index, "config": {"n": 2}}))
+    assert catalog.schema("a").vectors["w"] == more
+    await catalog.apply(DropVector("a", "v", {**with_index, "config": {"n": 3}}))
+    assert catalog.schema("a").vectors.keys() == {"w"}
+    await catalog.apply(UpdateSettings("a", {**with_index, "config": {"n": 4}}, {"patch": 1}))
+    assert StoredCatalog(shelf.reopen()).schema("a").native == {**with_index, "config": {"n": 4}}
