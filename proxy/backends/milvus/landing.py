@@ -24,18 +24,22 @@ from proxy.model.operation import CreateIndex, DropIndex, Hit, Search
 from proxy.model.point import Key, Point, PointId, Sparse, Value, Vector
 from proxy.model.schema import FieldType, Schema, VectorField, VectorKind
 
+_PRESENT: Final = int(Presence.PRESENT)
+_EMPTY: Final = int(Presence.EMPTY)
 _INEXACT: Final = frozenset({FieldType.JSON, FieldType.FLOAT32, FieldType.FLOAT64, FieldType.ARRAY})
 """Columns that may be given what they cannot hold exactly."""
 
 
 @dataclass(frozen=True, slots=True)
 class Landing:
-    """`columns`: the client's vector -> Milvus's field. Those `guarded` have a column beside that says whether it is there."""
+    """`columns`: the client's vector -> Milvus's field; `guards`: to the column beside that says whether it is there."""
 
     schema: Schema
     stored: Schema
     columns: Mapping[str, str]
-    guarded: frozenset[str]
+    guards: Mapping[str, str]
+    ours: frozenset[str]
+    """Columns beside the vectors' and the payload's own; their names start with an underscore."""
     names: PayloadNames
 
     @property
@@ -66,9 +70,7 @@ class Landing:
 
     def guard(self, using: str) -> Filter:
         """Rows of which the point has that vector."""
-        if using not in self.guarded:
-            return EVERYTHING
-        return Equals((presence_column(self.columns[using]),), int(Presence.PRESENT))
+        return Equals((self.guards[using],), _PRESENT) if using in self.guards else EVERYTHING
 
     def stored_fields(self, fields: Iterable[str] | None, vectors: Iterable[str] | None) -> tuple[str, ...] | None:
         """The fields of the rows from which the client's `fields` and `vectors` can be told; None: all."""
@@ -77,11 +79,10 @@ class Landing:
         fields = tuple(fields)
         if not self.foreign:
             return fields
-        asked = self.columns.keys() if vectors is None else self.columns.keys() & set(vectors)
-        guards = [presence_column(self.columns[name]) for name in asked if name in self.guarded]
+        guards = [column for name, column in self.guards.items() if vectors is None or name in vectors]
         exact = [EXACT] if self.stored.dynamic and any(map(self._may_be_inexact, fields)) else []
         rest = [REST] if self.may_have_large and fields else []
-        return (*map(self.names.stored, fields), *sorted(guards), *exact, *rest)
+        return (*map(self.names.stored, fields), *guards, *exact, *rest)
 
     def stored_vectors(self, names: Iterable[str] | None) -> tuple[str, ...]:
         asked = self.columns if names is None else names
@@ -102,9 +103,7 @@ class Landing:
         key = Key(self.schema.collection, row.key.partition, parse_id(row.key.id, self.schema.id_kind))
         if isinstance(large := row.payload.get(REST), list) and large:
             return Point(key, self._vectors(row), parse_large(large))
-        guards = {REST, *(presence_column(column) for column in self.columns.values())}
-        payload = {name: value for name, value in row.payload.items() if name not in guards}
-        return Point(key, self._vectors(row), parse_payload(payload, self.names))
+        return Point(key, self._vectors(row), parse_payload(row.payload, self.names, self.ours))
 
     def hit(self, row: Hit) -> Hit:
         point = self.point(row.point)
@@ -113,15 +112,13 @@ class Landing:
     def _vectors(self, row: Point) -> dict[str, Vector]:
         found: dict[str, Vector] = {}
         for name, column in self.columns.items():
-            if column not in row.vectors:
+            if (vector := row.vectors.get(column)) is None:
                 continue
-            match row.payload.get(presence_column(column), Presence.PRESENT):
-                case Presence.ABSENT:
-                    continue
-                case Presence.EMPTY:
-                    found[name] = empty()
-                case _:
-                    found[name] = narrowed(row.vectors[column], self.schema.vectors[name])
+            presence = row.payload.get(self.guards.get(name, ""), _PRESENT)
+            if presence == _PRESENT:
+                found[name] = narrowed(vector, self.schema.vectors[name])
+            elif presence == _EMPTY:
+                found[name] = empty()
         return found
 
     def _stored_point(self, point: Point) -> Point:
@@ -143,14 +140,14 @@ class Landing:
         for name, column in self.columns.items():
             vector, field = point.vectors.get(name), self.schema.vectors[name]
             presence = presence_of(vector)
-            if name in self.guarded:
-                guards[presence_column(column)] = int(presence)
+            if name in self.guards:
+                guards[self.guards[name]] = int(presence)
             elif presence is Presence.EMPTY:
                 raise Refused(f"Milvus holds no sparse vector without components (vector {quoted(name)})")
             if vector is not None and presence is Presence.PRESENT:
                 _check_kind(field, vector)
                 vectors[column] = vector
-            elif name in self.guarded:
+            elif name in self.guards:
                 vectors[column] = filler(self.stored.vectors[column])
         return guards, vectors
 
@@ -166,12 +163,14 @@ def landing_of(schema: Schema, *, rename: bool = False) -> Landing:
     """`rename`: the client's product is not Milvus, so the collection's name may be one that Milvus does not take."""
     if not is_foreign(schema):
         own = {name: name for name in schema.vectors}
-        return Landing(schema, schema, own, frozenset(), PayloadNames({}))
+        return Landing(schema, schema, own, {}, frozenset(), PayloadNames({}))
     columns = {name: vector_column(name) for name in schema.vectors}
-    guarded = frozenset(columns) if is_loose(schema) or len(columns) > 1 else frozenset()
-    stored = stored_schema(schema, columns, guarded, rename=rename)
-    names = PayloadNames.beside((stored.id_name, *stored.vectors, *(stored.fields.keys() - schema.fields.keys())))
-    return Landing(schema, stored, columns, guarded, names)
+    guarded = columns if is_loose(schema) or len(columns) > 1 else {}
+    guards = {name: presence_column(column) for name, column in guarded.items()}
+    stored = stored_schema(schema, columns, guards, rename=rename)
+    ours = frozenset((*guards.values(), *(stored.fields.keys() & {REST})))
+    names = PayloadNames.beside((stored.id_name, *stored.vectors, *ours))
+    return Landing(schema, stored, columns, guards, ours, names)
 
 
 def stored_index(change: CreateIndex | DropIndex, landing: Landing) -> CreateIndex | DropIndex | None:
