@@ -10,16 +10,17 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
+from proxy.backends.milvus.expr import fields_of
 from proxy.backends.milvus.foreign_filter import stored_filter
 from proxy.backends.milvus.foreign_ids import parse_id, stored_id
-from proxy.backends.milvus.foreign_large import REST, fitting, parse_large
+from proxy.backends.milvus.foreign_large import LARGE, REST, fitting, parse_large
 from proxy.backends.milvus.foreign_names import EXACT, PayloadNames, presence_column, vector_column
 from proxy.backends.milvus.foreign_payload import parse_payload, stored_payload
 from proxy.backends.milvus.foreign_schema import NO_VECTOR, is_foreign, is_loose, stored_schema
 from proxy.backends.milvus.foreign_vectors import Presence, empty, filler, narrowed, presence_of
 from proxy.backends.milvus.literals import quoted
 from proxy.errors import Refused
-from proxy.model.filter import EVERYTHING, Equals, Filter
+from proxy.model.filter import Equals, Filter, Not
 from proxy.model.operation import CreateIndex, DropIndex, Hit, Search
 from proxy.model.point import Key, Point, PointId, Sparse, Value, Vector
 from proxy.model.schema import FieldType, Schema, VectorField, VectorKind
@@ -38,14 +39,14 @@ class Landing:
     stored: Schema
     columns: Mapping[str, str]
     guards: Mapping[str, str]
-    ours: frozenset[str]
-    """Columns beside the vectors' and the payload's own; their names start with an underscore."""
+    usual: Mapping[str, Any]
+    """Columns beside the vectors' and the payload's own -> what nearly all rows have there. Their names start with `_`."""
     names: PayloadNames
 
     @property
     def may_have_large(self) -> bool:
         """Whether a payload may be too large for the dynamic field."""
-        return REST in self.stored.fields
+        return REST in self.usual
 
     @property
     def foreign(self) -> bool:
@@ -68,9 +69,13 @@ class Landing:
     def stored_filter(self, condition: Filter) -> Filter:
         return stored_filter(condition, self.schema.id_kind, self.names) if self.foreign else condition
 
-    def guard(self, using: str) -> Filter:
-        """Rows of which the point has that vector."""
-        return Equals((self.guards[using],), _PRESENT) if using in self.guards else EVERYTHING
+    def unusual(self, column: str) -> Filter:
+        return LARGE if column == REST else Not(Equals((column,), _PRESENT))
+
+    def trusted(self, condition: Filter, using: str = "") -> tuple[str, ...]:
+        """The columns on which a read by that filter and that vector relies to be usual."""
+        guards = (self.guards[using],) if using in self.guards else ()
+        return (*guards, REST) if self.may_have_large and fields_of(condition) else guards
 
     def stored_fields(self, fields: Iterable[str] | None, vectors: Iterable[str] | None) -> tuple[str, ...] | None:
         """The fields of the rows from which the client's `fields` and `vectors` can be told; None: all."""
@@ -103,7 +108,7 @@ class Landing:
         key = Key(self.schema.collection, row.key.partition, parse_id(row.key.id, self.schema.id_kind))
         if isinstance(large := row.payload.get(REST), list) and large:
             return Point(key, self._vectors(row), parse_large(large))
-        return Point(key, self._vectors(row), parse_payload(row.payload, self.names, self.ours))
+        return Point(key, self._vectors(row), parse_payload(row.payload, self.names, self.usual))
 
     def hit(self, row: Hit) -> Hit:
         point = self.point(row.point)
@@ -163,14 +168,14 @@ def landing_of(schema: Schema, *, rename: bool = False) -> Landing:
     """`rename`: the client's product is not Milvus, so the collection's name may be one that Milvus does not take."""
     if not is_foreign(schema):
         own = {name: name for name in schema.vectors}
-        return Landing(schema, schema, own, {}, frozenset(), PayloadNames({}))
+        return Landing(schema, schema, own, {}, {}, PayloadNames({}))
     columns = {name: vector_column(name) for name in schema.vectors}
     guarded = columns if is_loose(schema) or len(columns) > 1 else {}
     guards = {name: presence_column(column) for name, column in guarded.items()}
     stored = stored_schema(schema, columns, guards, rename=rename)
-    ours = frozenset((*guards.values(), *(stored.fields.keys() & {REST})))
-    names = PayloadNames.beside((stored.id_name, *stored.vectors, *ours))
-    return Landing(schema, stored, columns, guards, ours, names)
+    usual: dict[str, Any] = dict.fromkeys(guards.values(), _PRESENT) | ({REST: []} if REST in stored.fields else {})
+    names = PayloadNames.beside((stored.id_name, *stored.vectors, *usual))
+    return Landing(schema, stored, columns, guards, usual, names)
 
 
 def stored_index(change: CreateIndex | DropIndex, landing: Landing) -> CreateIndex | DropIndex | None:
