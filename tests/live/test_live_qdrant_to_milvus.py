@@ -57,6 +57,8 @@ class Pair:
     target: MilvusBackend
     client: QdrantClient
     catalog: Schemas
+    side: SideConfig
+    again: MilvusBackend
 
     async def found(self, name: str) -> Schema:
         self.catalog.there[name] = await self.source.describe(name)
@@ -71,6 +73,12 @@ class Pair:
         await self.target.remove([point.key for point in there])
         await self.target.put(points)
         return list(points)
+
+    async def restarted(self) -> MilvusBackend:
+        """The target as one sees it who has written nothing there."""
+        await self.again.close()
+        self.again = MilvusBackend(self.side, self.catalog, clients=Product.QDRANT)
+        return self.again
 
     async def assert_same(self, name: str, points: list[Point]) -> None:
         schema = self.catalog.schema(name)
@@ -88,12 +96,14 @@ def server(request: pytest.FixtureRequest) -> Any:
 @pytest.fixture
 async def pair(server: Any, catalog: Schemas, qdrant: QdrantServer) -> AsyncIterator[Pair]:
     source = QdrantBackend(SideConfig(product=Product.QDRANT, url=qdrant.url, grpc_url=qdrant.grpc_url), catalog)
-    target = MilvusBackend(SideConfig(product=Product.MILVUS, url=server.url), catalog, clients=Product.QDRANT)
+    side = SideConfig(product=Product.MILVUS, url=server.url)
+    target, again = (MilvusBackend(side, catalog, clients=Product.QDRANT) for _ in range(2))
     client = qdrant.client(prefer_grpc=True)
-    yield Pair(source, target, client, catalog)
+    pair = Pair(source, target, client, catalog, side, again)
+    yield pair
     client.close()
-    await source.close()
-    await target.close()
+    for each in (source, target, pair.again):
+        await each.close()
 
 
 def is_lite(server: Any) -> bool:
@@ -203,8 +213,9 @@ async def test_points_without_a_vector_are_found_by_no_search(pair: Pair) -> Non
 
     await pair.target.put([bare])
 
-    (hits,) = await pair.target.search(Search(DOCS, "", (points[0].vectors[""],), 50), Consistency.LATEST)
-    assert {hit.key for hit in hits} == {point.key for point in points}
+    for side in (pair.target, await pair.restarted()):
+        (hits,) = await side.search(Search(DOCS, "", (points[0].vectors[""],), 50), Consistency.LATEST)
+        assert {hit.key for hit in hits} == {point.key for point in points}
     await pair.assert_same(DOCS, [*points, bare])
 
 
@@ -238,11 +249,12 @@ async def test_a_payload_that_the_dynamic_field_cannot_hold_is_kept_and_filtered
     await pair.target.put([large])
 
     await pair.assert_same(DOCS, [large, *points[1:]])
+    side = await pair.restarted()
     if not is_lite(server):
         for condition, wanted in ((Equals(("later",), 7), 1), (Not(Equals(("later",), 7)), 5), (Equals(("n",), 2), 1)):
             assert await pair.target.count(Count(DOCS, condition)) == wanted
             search = Search(DOCS, "", (points[0].vectors[""],), 50, filter=condition, fields=("n",))
-            (hits,) = await pair.target.search(search, Consistency.LATEST)
+            (hits,) = await side.search(search, Consistency.LATEST)
             assert len(hits) == wanted
 
 

@@ -10,23 +10,22 @@ can make, a read gives the one that Milvus shows, and that may be another one th
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Final
+from typing import Final, TypeVar
 
 from pymilvus.grpc_gen import milvus_pb2
 
 from proxy.backends.milvus.calls import Calls
 from proxy.backends.milvus.exact import exactly_nearest
-from proxy.backends.milvus.expr import fields_of
 from proxy.backends.milvus.features import FEATURES, features_of
 from proxy.backends.milvus.fit import fit, unsupported
-from proxy.backends.milvus.foreign_large import is_large
 from proxy.backends.milvus.foreign_names import identifier, parse_identifier
 from proxy.backends.milvus.generation import UNKNOWN, generation_of, numbers
 from proxy.backends.milvus.landing import Landing, landing_of, stored_index
 from proxy.backends.milvus.naming import by_partition, slices
 from proxy.backends.milvus.nearest import is_exact, nearest
+from proxy.backends.milvus.rare import Rare
 from proxy.backends.milvus.rows import View, gone, partitions_of
 from proxy.backends.milvus.structure import Structure, renamed
 from proxy.backends.milvus.writes import IDS_AT_ONCE, deletes, upserts
@@ -35,7 +34,7 @@ from proxy.errors import NotFound, Reason, Refused, Unsupported
 from proxy.milvus.schema import split_name
 from proxy.model.distance import metric_of
 from proxy.model.feature import Feature, Support
-from proxy.model.filter import EVERYTHING, Filter
+from proxy.model.filter import EVERYTHING
 from proxy.model.operation import (
     Consistency,
     Count,
@@ -46,16 +45,18 @@ from proxy.model.operation import (
     Fetch,
     Hits,
     Page,
+    RenameCollection,
     Scan,
     SchemaWrite,
     Search,
     SetLoaded,
 )
 from proxy.model.point import Key, Point
-from proxy.model.schema import Product, Schema
+from proxy.model.schema import Metric, Product, Schema
 from proxy.ports import Catalog, Fit, ServerInfo
 
 OLDEST: Final = (2, 3)
+T = TypeVar("T")
 
 
 class MilvusBackend:
@@ -72,8 +73,7 @@ class MilvusBackend:
         self._generation = UNKNOWN
         self._written: dict[str, int] = {}
         """Collections that are not Milvus's own -> Milvus's time of our last write."""
-        self._large: dict[str, bool] = {}
-        """Whether a collection has payloads of which the dynamic field holds only a part, where that is known."""
+        self._rare = Rare()
 
     async def ping(self) -> ServerInfo:
         await self._calls.read("Connect", milvus_pb2.ConnectRequest())
@@ -96,8 +96,7 @@ class MilvusBackend:
         landing = self._landing(points[0].key.collection)
         await self._check_ids(landing.schema)
         rows = landing.stored_points(points)
-        if landing.may_have_large and any(map(is_large, rows)):
-            self._large[landing.schema.collection] = True
+        self._rare.writes(landing, rows)
         for request in upserts(landing.stored, rows):
             reply = await self._calls.write("Upsert", request, split_name(landing.stored.collection)[0])
             self._wrote(landing, int(reply.timestamp))
@@ -126,29 +125,18 @@ class MilvusBackend:
         return found
 
     async def scan(self, scan: Scan, consistency: Consistency = Consistency.LATEST) -> Page:
-        view = await self._view(scan.collection, consistency, scan.filter)
-        partitions = partitions_of(view.schema, scan.partitions)
-        after = scan.after
-        if scan.offset:
-            skipped = await view.rows(scan.filter, (), ()).take(partitions, after, scan.offset)
-            if len(skipped) < scan.offset:
-                return Page((), end=True)
-            after = skipped[-1].key
-        rows = view.rows(scan.filter, scan.fields, scan.vector_names)
-        found = await rows.take(partitions, after, scan.limit + 1)
-        return Page(tuple(found[: scan.limit]), end=len(found) <= scan.limit)
+        view = await self._view(scan.collection, consistency)
+        return await self._trusting(view, view.landing.trusted(scan.filter), lambda seen: _page(seen, scan))
 
     async def search(self, search: Search, consistency: Consistency = Consistency.CLIENT) -> Hits:
-        view = await self._view(search.collection, consistency, search.filter)
-        metric, partitions = metric_of(view.schema, search), partitions_of(view.schema, search.partitions)
-        if is_exact(view.schema, search):
-            return await nearest(view.candidates(search, search.vector_names), search, metric, partitions)
-        vectors = tuple({*search.vector_names, search.using})
-        return await exactly_nearest(view.candidates(search, vectors), search, metric, partitions)
+        view = await self._view(search.collection, consistency)
+        metric = metric_of(view.schema, search)
+        columns = view.landing.trusted(search.filter, search.using)
+        return await self._trusting(view, columns, lambda seen: _nearest(seen, search, metric))
 
     async def count(self, count: Count, consistency: Consistency = Consistency.LATEST) -> int:
-        view = await self._view(count.collection, consistency, count.filter)
-        return await view.rows(count.filter, (), ()).count(partitions_of(view.schema, count.partitions))
+        view = await self._view(count.collection, consistency)
+        return await self._trusting(view, view.landing.trusted(count.filter), lambda seen: _count(seen, count))
 
     async def duplicates(self, collection: str) -> int:
         """Rows that no read shows, because another has their id. Reads every id."""
@@ -160,20 +148,15 @@ class MilvusBackend:
             distinct += len(page.points)
         return await self.count(Count(collection)) - distinct
 
-    async def _view(self, collection: str, consistency: Consistency, condition: Filter = EVERYTHING) -> View:
+    async def _view(self, collection: str, consistency: Consistency) -> View:
         """Clients of other products see at once what they wrote, so their reads wait for it."""
-        landing = self._landing(collection)
         since = await self._now() if consistency is Consistency.LATEST else self._written.get(collection)
-        large = landing.may_have_large and bool(fields_of(condition)) and await self._has_large(landing)
-        return View(self._calls, landing, since, large)
+        return View(self._calls, self._landing(collection), since)
 
-    async def _has_large(self, landing: Landing) -> bool:
-        """Only we write there, so it is asked once."""
-        collection = landing.schema.collection
-        if collection not in self._large:
-            found = await View(self._calls, landing, await self._now()).count_large()
-            self._large[collection] = self._large.get(collection, False) or found > 0
-        return self._large[collection]
+    async def _trusting(self, view: View, columns: Sequence[str], read: Callable[[View], Awaitable[T]]) -> T:
+        if unknown := self._rare.unknown(view.schema.collection, columns):
+            await self._rare.ask(replace(view, since=await self._now()), unknown)
+        return await self._rare.read(view, columns, read)
 
     def _wrote(self, landing: Landing, moment: int) -> None:
         collection = landing.schema.collection
@@ -222,10 +205,10 @@ class MilvusBackend:
         if isinstance(change, CreateIndex | DropIndex):
             await self._index(change)
             return
-        if isinstance(change, DropCollection):
-            self._written.pop(change.collection, None)
-            self._large.pop(change.collection, None)
         await self._structure.apply(renamed(change, self._name))
+        if isinstance(change, DropCollection | RenameCollection):
+            self._written.pop(change.collection, None)
+            self._rare.forget(change.collection)
 
     async def quiesce(self, collection: str) -> None:
         await self._structure.quiesce(self._name(collection))
@@ -252,3 +235,27 @@ class MilvusBackend:
 
     def _client_name(self, name: str) -> str:
         return parse_identifier(name) if self._rename else name
+
+
+async def _page(view: View, scan: Scan) -> Page:
+    partitions, after = partitions_of(view.schema, scan.partitions), scan.after
+    if scan.offset:
+        skipped = await view.rows(scan.filter, (), ()).take(partitions, after, scan.offset)
+        if len(skipped) < scan.offset:
+            return Page((), end=True)
+        after = skipped[-1].key
+    rows = view.rows(scan.filter, scan.fields, scan.vector_names)
+    found = await rows.take(partitions, after, scan.limit + 1)
+    return Page(tuple(found[: scan.limit]), end=len(found) <= scan.limit)
+
+
+async def _nearest(view: View, search: Search, metric: Metric) -> Hits:
+    partitions = partitions_of(view.schema, search.partitions)
+    if is_exact(view.schema, search):
+        return await nearest(view.candidates(search, search.vector_names), search, metric, partitions)
+    vectors = tuple({*search.vector_names, search.using})
+    return await exactly_nearest(view.candidates(search, vectors), search, metric, partitions)
+
+
+async def _count(view: View, count: Count) -> int:
+    return await view.rows(count.filter, (), ()).count(partitions_of(view.schema, count.partitions))

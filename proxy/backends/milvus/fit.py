@@ -78,7 +78,7 @@ def _losses(landing: Landing) -> Iterator[str]:
 def _foreign_losses(landing: Landing, generation: Generation) -> Iterator[str]:
     yield from _names_and_ids(landing)
     for name in landing.columns:
-        yield from _vector_losses(landing.schema.vectors[name], name in landing.guarded)
+        yield from _vector_losses(landing.schema.vectors[name], name in landing.guards)
     if not landing.columns:
         yield "Milvus wants a vector in every collection: it gets one of two dimensions that no client sees"
     if len(landing.columns) > generation.configured > 1:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import math
 import sys
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from datetime import UTC, datetime
 from typing import Any, assert_never
 from uuid import UUID
@@ -36,9 +36,14 @@ def stored_payload(payload: Payload, names: PayloadNames) -> dict[str, Any]:
     return stored
 
 
-def parse_payload(stored: Mapping[str, Any], names: PayloadNames) -> dict[str, Value]:
-    """Of a part of the fields too; `__vecferry__` must be among them."""
-    payload: dict[str, Value] = {names.parsed(name): value for name, value in stored.items() if name != EXACT}
+def parse_payload(stored: Mapping[str, Any], names: PayloadNames, ours: Container[str] = ()) -> dict[str, Value]:
+    """Of a part of the fields too; `__vecferry__` must be among them. Without `ours`."""
+    payload: dict[str, Value] = {}
+    for name, value in stored.items():
+        if name[:1] != "_":  # nothing of ours, and nothing that was moved: nearly all
+            payload[name] = value
+        elif name != EXACT and name not in ours:
+            payload[names.parsed(name)] = value
     if EXACT in stored:
         originals = orjson.loads(stored[EXACT])
         payload |= {name: decode(value) for name, value in originals.items() if name in payload}

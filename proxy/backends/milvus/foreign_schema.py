@@ -11,7 +11,7 @@ from typing import Final
 
 from proxy.backends.milvus.foreign_ids import MAPPED
 from proxy.backends.milvus.foreign_large import REST
-from proxy.backends.milvus.foreign_names import ID, identifier, presence_column
+from proxy.backends.milvus.foreign_names import ID, identifier
 from proxy.backends.milvus.foreign_vectors import WIDENED
 from proxy.milvus.schema import MAX_LENGTH, SCALAR_CODES
 from proxy.model.schema import DType, Field, FieldType, IdKind, Metric, Schema, VectorField, VectorKind
@@ -30,18 +30,18 @@ def is_loose(schema: Schema) -> bool:
     return is_foreign(schema) and schema.id_kind in MAPPED
 
 
-def stored_schema(schema: Schema, columns: Mapping[str, str], guarded: frozenset[str], *, rename: bool) -> Schema:
-    """`columns` and `guarded`: see landing.py. `rename`: the collection's name may be one that Milvus does not take."""
+def stored_schema(schema: Schema, columns: Mapping[str, str], guards: Mapping[str, str], *, rename: bool) -> Schema:
+    """`columns` and `guards`: see landing.py. `rename`: the collection's name may be one that Milvus does not take."""
     vectors = [_stored_vector(schema.vectors[name], column) for name, column in columns.items()] or [NO_VECTOR]
     declared = {} if is_loose(schema) else {n: _stored_field(f) for n, f in schema.fields.items() if _is_column(f)}
     ours = [_REST] if is_loose(schema) else []
-    guards = [Field(presence_column(columns[name]), FieldType.INT8) for name in schema.vectors if name in guarded]
+    beside = [Field(column, FieldType.INT8) for column in guards.values()]
     mapped = schema.id_kind in MAPPED
     return replace(
         schema,
         collection=identifier(schema.collection) if rename else schema.collection,
         vectors={field.name: field for field in vectors},
-        fields=declared | {field.name: field for field in (*guards, *ours)},
+        fields=declared | {field.name: field for field in (*beside, *ours)},
         id_kind=IdKind.STRING if mapped else schema.id_kind,
         id_name=ID if mapped else schema.id_name,
         native={},

@@ -10,9 +10,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
+from proxy.backends.milvus.expr import fields_of
 from proxy.backends.milvus.foreign_filter import stored_filter
 from proxy.backends.milvus.foreign_ids import parse_id, stored_id
-from proxy.backends.milvus.foreign_large import REST, fitting, parse_large
+from proxy.backends.milvus.foreign_large import LARGE, REST, fitting, parse_large
 from proxy.backends.milvus.foreign_names import EXACT, PayloadNames, presence_column, vector_column
 from proxy.backends.milvus.foreign_payload import parse_payload, stored_payload
 from proxy.backends.milvus.foreign_schema import NO_VECTOR, is_foreign, is_loose, stored_schema
@@ -24,24 +25,28 @@ from proxy.model.operation import CreateIndex, DropIndex, Hit, Search
 from proxy.model.point import Key, Point, PointId, Sparse, Value, Vector
 from proxy.model.schema import FieldType, Schema, VectorField, VectorKind
 
+_PRESENT: Final = int(Presence.PRESENT)
+_EMPTY: Final = int(Presence.EMPTY)
 _INEXACT: Final = frozenset({FieldType.JSON, FieldType.FLOAT32, FieldType.FLOAT64, FieldType.ARRAY})
 """Columns that may be given what they cannot hold exactly."""
 
 
 @dataclass(frozen=True, slots=True)
 class Landing:
-    """`columns`: the client's vector -> Milvus's field. Those `guarded` have a column beside that says whether it is there."""
+    """`columns`: the client's vector -> Milvus's field; `guards`: to the column beside that says whether it is there."""
 
     schema: Schema
     stored: Schema
     columns: Mapping[str, str]
-    guarded: frozenset[str]
+    guards: Mapping[str, str]
+    usual: Mapping[str, Any]
+    """Columns beside the vectors' and the payload's own -> what nearly all rows have there. Their names start with `_`."""
     names: PayloadNames
 
     @property
     def may_have_large(self) -> bool:
         """Whether a payload may be too large for the dynamic field."""
-        return REST in self.stored.fields
+        return REST in self.usual
 
     @property
     def foreign(self) -> bool:
@@ -64,11 +69,13 @@ class Landing:
     def stored_filter(self, condition: Filter) -> Filter:
         return stored_filter(condition, self.schema.id_kind, self.names, self._has) if self.foreign else condition
 
-    def guard(self, using: str) -> Filter:
-        """Rows of which the point has that vector."""
-        if using not in self.guarded:
-            return EVERYTHING
-        return Equals((presence_column(self.columns[using]),), int(Presence.PRESENT))
+    def unusual(self, column: str) -> Filter:
+        return LARGE if column == REST else Not(Equals((column,), _PRESENT))
+
+    def trusted(self, condition: Filter, using: str = "") -> tuple[str, ...]:
+        """The columns on which a read by that filter and that vector relies to be usual."""
+        guards = (self.guards[using],) if using in self.guards else ()
+        return (*guards, REST) if self.may_have_large and fields_of(condition) else guards
 
     def _has(self, vector: str) -> Filter:
         if vector not in self.columns:
@@ -84,11 +91,10 @@ class Landing:
         fields = tuple(fields)
         if not self.foreign:
             return fields
-        asked = self.columns.keys() if vectors is None else self.columns.keys() & set(vectors)
-        guards = [presence_column(self.columns[name]) for name in asked if name in self.guarded]
+        guards = [column for name, column in self.guards.items() if vectors is None or name in vectors]
         exact = [EXACT] if self.stored.dynamic and any(map(self._may_be_inexact, fields)) else []
         rest = [REST] if self.may_have_large and fields else []
-        return (*map(self.names.stored, fields), *sorted(guards), *exact, *rest)
+        return (*map(self.names.stored, fields), *guards, *exact, *rest)
 
     def stored_vectors(self, names: Iterable[str] | None) -> tuple[str, ...]:
         asked = self.columns if names is None else names
@@ -109,9 +115,7 @@ class Landing:
         key = Key(self.schema.collection, row.key.partition, parse_id(row.key.id, self.schema.id_kind))
         if isinstance(large := row.payload.get(REST), list) and large:
             return Point(key, self._vectors(row), parse_large(large))
-        guards = {REST, *(presence_column(column) for column in self.columns.values())}
-        payload = {name: value for name, value in row.payload.items() if name not in guards}
-        return Point(key, self._vectors(row), parse_payload(payload, self.names))
+        return Point(key, self._vectors(row), parse_payload(row.payload, self.names, self.usual))
 
     def hit(self, row: Hit) -> Hit:
         point = self.point(row.point)
@@ -120,15 +124,13 @@ class Landing:
     def _vectors(self, row: Point) -> dict[str, Vector]:
         found: dict[str, Vector] = {}
         for name, column in self.columns.items():
-            if column not in row.vectors:
+            if (vector := row.vectors.get(column)) is None:
                 continue
-            match row.payload.get(presence_column(column), Presence.PRESENT):
-                case Presence.ABSENT:
-                    continue
-                case Presence.EMPTY:
-                    found[name] = empty()
-                case _:
-                    found[name] = narrowed(row.vectors[column], self.schema.vectors[name])
+            presence = row.payload.get(self.guards.get(name, ""), _PRESENT)
+            if presence == _PRESENT:
+                found[name] = narrowed(vector, self.schema.vectors[name])
+            elif presence == _EMPTY:
+                found[name] = empty()
         return found
 
     def _stored_point(self, point: Point) -> Point:
@@ -150,14 +152,14 @@ class Landing:
         for name, column in self.columns.items():
             vector, field = point.vectors.get(name), self.schema.vectors[name]
             presence = presence_of(vector)
-            if name in self.guarded:
-                guards[presence_column(column)] = int(presence)
+            if name in self.guards:
+                guards[self.guards[name]] = int(presence)
             elif presence is Presence.EMPTY:
                 raise Refused(f"Milvus holds no sparse vector without components (vector {quoted(name)})")
             if vector is not None and presence is Presence.PRESENT:
                 _check_kind(field, vector)
                 vectors[column] = vector
-            elif name in self.guarded:
+            elif name in self.guards:
                 vectors[column] = filler(self.stored.vectors[column])
         return guards, vectors
 
@@ -173,12 +175,14 @@ def landing_of(schema: Schema, *, rename: bool = False) -> Landing:
     """`rename`: the client's product is not Milvus, so the collection's name may be one that Milvus does not take."""
     if not is_foreign(schema):
         own = {name: name for name in schema.vectors}
-        return Landing(schema, schema, own, frozenset(), PayloadNames({}))
+        return Landing(schema, schema, own, {}, {}, PayloadNames({}))
     columns = {name: vector_column(name) for name in schema.vectors}
-    guarded = frozenset(columns) if is_loose(schema) or len(columns) > 1 else frozenset()
-    stored = stored_schema(schema, columns, guarded, rename=rename)
-    names = PayloadNames.beside((stored.id_name, *stored.vectors, *(stored.fields.keys() - schema.fields.keys())))
-    return Landing(schema, stored, columns, guarded, names)
+    guarded = columns if is_loose(schema) or len(columns) > 1 else {}
+    guards = {name: presence_column(column) for name, column in guarded.items()}
+    stored = stored_schema(schema, columns, guards, rename=rename)
+    usual: dict[str, Any] = dict.fromkeys(guards.values(), _PRESENT) | ({REST: []} if REST in stored.fields else {})
+    names = PayloadNames.beside((stored.id_name, *stored.vectors, *usual))
+    return Landing(schema, stored, columns, guards, usual, names)
 
 
 def stored_index(change: CreateIndex | DropIndex, landing: Landing) -> CreateIndex | DropIndex | None:

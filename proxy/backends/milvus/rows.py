@@ -12,13 +12,13 @@ from pymilvus.grpc_gen import milvus_pb2
 from proxy.backends.milvus import parse, reads
 from proxy.backends.milvus.calls import Calls
 from proxy.backends.milvus.expr import expression, fields_of, ids_in
-from proxy.backends.milvus.foreign_large import LARGE
+from proxy.backends.milvus.foreign_large import LARGE, REST
 from proxy.backends.milvus.landing import Landing
 from proxy.backends.milvus.naming import local_name
 from proxy.errors import Reason, Refused
 from proxy.milvus.schema import split_name
 from proxy.model.evaluate import matches
-from proxy.model.filter import EVERYTHING, AllOf, AnyOf, Filter
+from proxy.model.filter import EVERYTHING, AllOf, AnyOf, Filter, Not
 from proxy.model.operation import Search
 from proxy.model.point import Key, Point, PointId
 from proxy.model.schema import IdKind, Schema
@@ -34,8 +34,8 @@ class View:
     calls: Calls
     landing: Landing
     since: int | None
-    large: bool = False
-    """The collection may have payloads of which the dynamic field holds only a part."""
+    unusual: frozenset[str] = frozenset()
+    """Columns of `Landing.usual` in which rows have something else, and which matter to this read."""
 
     @property
     def schema(self) -> Schema:
@@ -48,10 +48,12 @@ class View:
 
     def candidates(self, search: Search, vector_names: tuple[str, ...]) -> Rows:
         """Those that have the vector by which is searched. Raises Unsupported."""
-        return self._rows(search.filter, self.landing.guard(search.using), search.fields, vector_names)
+        there = [Not(self.landing.unusual(column)) for column in self.unusual - {REST}]
+        return self._rows(search.filter, AllOf(tuple(there)), search.fields, vector_names)
 
-    async def count_large(self) -> int:
-        plan = reads.Plan(self.landing.stored, expression(LARGE, self.landing.stored).text, (), self.since)
+    async def count_unusual(self, column: str) -> int:
+        stored = self.landing.stored
+        plan = reads.Plan(stored, expression(self.landing.unusual(column), stored).text, (), self.since)
         rows = Rows(self.calls, self.landing, plan, EVERYTHING, exact=True, fields=())
         return await rows.count(partitions_of(self.schema, None))
 
@@ -59,9 +61,8 @@ class View:
         self, condition: Filter, guard: Filter, fields: tuple[str, ...] | None, vector_names: tuple[str, ...] | None
     ) -> Rows:
         """`guard` is in terms of the rows, and decides by itself."""
-        landing, by_payload = self.landing, bool(fields_of(condition))
+        landing, untrusted = self.landing, REST in self.unusual
         stored = landing.stored_filter(condition)
-        untrusted = self.large and by_payload
         expr = expression(AllOf((guard, AnyOf((stored, LARGE)) if untrusted else stored)), landing.stored)
         expr = replace(expr, exact=expr.exact and not untrusted)
         asked = fields if expr.exact or fields is None else tuple({*fields, *fields_of(condition)})

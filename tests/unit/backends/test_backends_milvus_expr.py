@@ -1,5 +1,9 @@
 from __future__ import annotations
 
+import math
+from datetime import UTC, datetime
+from uuid import UUID
+
 import pytest
 
 from proxy.backends.milvus.expr import expression, fields_of
@@ -14,6 +18,7 @@ from proxy.model.filter import (
     AnyOf,
     ArrayLength,
     ContainsAll,
+    ContainsAny,
     Equals,
     Exists,
     Filter,
@@ -105,6 +110,10 @@ def test_what_milvus_can_say_is_exact(condition: Filter, text: str) -> None:
         (Nested(("d",), EVERYTHING), f"exists {D}[0]"),
         (Equals(("j",), 1), ""),
         (Not(Equals(("j",), 1)), ""),
+        (Equals(("d",), datetime(2024, 1, 1, tzinfo=UTC)), f"exists {D}"),
+        (Range(("d",), Op.GE, math.inf), f"exists {D}"),
+        (OneOf(("d",), ("x", UUID(int=1))), f"exists {D}"),  # type: ignore[arg-type]
+        (Not(ContainsAny(("d",), (-math.inf,))), ""),
         (MinShould((Equals(("i",), 1), Equals(("i",), 2), Equals(("i",), 3)), 2), "(i == 1) or (i == 2) or (i == 3)"),
     ],
     ids=repr,

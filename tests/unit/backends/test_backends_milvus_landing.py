@@ -37,7 +37,7 @@ from proxy.errors import Broken, Refused
 from proxy.milvus.columns import points_of
 from proxy.model.evaluate import matches
 from proxy.model.feature import Feature
-from proxy.model.filter import EVERYTHING, AllOf, AnyOf, Equals, Filter, HasId, IdLike, IdRange, MinShould, Nested, Not, Op
+from proxy.model.filter import AllOf, AnyOf, Equals, Filter, HasId, IdLike, IdRange, MinShould, Nested, Not, Op
 from proxy.model.operation import CreateIndex, DropIndex, Search
 from proxy.model.point import GeoPoint, Key, Point, PointId, Sparse, Vector
 from proxy.model.schema import DType, Field, FieldType, IdKind, Metric, Product, Schema, VectorField, VectorKind
@@ -269,7 +269,7 @@ def test_a_collection_of_milvus_is_left_as_it_is() -> None:
     assert landing.stored is own
     assert landing.stored_points(points) is points
     assert landing.point(points[0]) is points[0]
-    assert (landing.stored_filter(condition), landing.guard("v")) == (condition, EVERYTHING)
+    assert (landing.stored_filter(condition), landing.trusted(condition, "v")) == (condition, ())
     assert landing.stored_search(search) is search
 
 
@@ -307,8 +307,11 @@ def test_candidates_have_the_vector() -> None:
     landing = landing_of(MANY)
     rows = landing.stored_points([point(1, image=IMAGE), point(2, words=WORDS), point(3, words=NO_WORDS)])
 
-    assert [matches(landing.guard("words"), row) for row in rows] == [False, True, False]
-    assert [matches(landing.guard("image"), row) for row in rows] == [True, False, False]
+    assert [not matches(landing.unusual("__has_words"), row) for row in rows] == [False, True, False]
+    assert [not matches(landing.unusual("__has_image"), row) for row in rows] == [True, False, False]
+    assert landing.trusted(AllOf(()), "words") == ("__has_words",)
+    assert landing.trusted(AnyOf((Equals(("a",), 1), HasId(frozenset()))), "words") == ("__has_words", "__rest__")
+    assert landing.trusted(HasId(frozenset())) == ()
 
 
 def test_of_foreign_hints_only_the_effort_goes_on() -> None:
