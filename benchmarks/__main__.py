@@ -19,7 +19,7 @@ from typing import Any, Final
 
 from rich.console import Console
 
-from benchmarks import changes, copying, journal, latency, machine, relay, tls
+from benchmarks import changes, copying, journal, latency, leak, machine, relay, tls
 from benchmarks.bench import Bench
 from benchmarks.figures import Figure, table
 
@@ -36,14 +36,20 @@ ALONE: Final[Mapping[str, Callable[[bool], list[Figure]]]] = {
     "journal": journal.figures,
 }
 """The sections that need no Milvus."""
+LONG: Final[Mapping[str, Callable[[bool], list[Figure]]]] = {"leak": leak.figures}
+"""Those that are run only when they are named: hours, without `--quick`."""
+
+
+def _names() -> str:
+    return f"{', '.join([*ALONE, *SECTIONS])}; all of them when none is named"
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("sections", nargs="*", help=f"{', '.join([*ALONE, *SECTIONS])}; all of them when none is named")
+    parser.add_argument("sections", nargs="*", help=f"{_names()}; or {', '.join(LONG)}, only when named")
     parser.add_argument("--quick", action="store_true", help="short and noisy, for trying out")
     given = parser.parse_args()
-    if unknown := set(given.sections) - {*ALONE, *SECTIONS}:
+    if unknown := set(given.sections) - {*ALONE, *SECTIONS, *LONG}:
         parser.error(f"there is no section {min(unknown)}")
     console = Console()
     facts = machine.describe()
@@ -57,8 +63,9 @@ def main() -> int:
 def _measure(sections: list[str], quick: bool, console: Console) -> list[Figure]:
     figures: list[Figure] = []
     with tempfile.TemporaryDirectory(prefix="vecferry-bench-") as folder, ExitStack() as stack:
-        for name in (name for name in ALONE if name in sections):
-            figures += _shown(name, ALONE[name](quick), console)
+        for name, section in {**ALONE, **LONG}.items():
+            if name in sections:
+                figures += _shown(name, section(quick), console)
         if named := [name for name in SECTIONS if name in sections]:
             bench = Bench.open(Path(folder), stack, quick)
             for name in named:

@@ -201,7 +201,7 @@ def running(command: list[str], root: Path, port: int) -> Iterator[int]:
 
 
 def _wait_for(port: int, process: subprocess.Popen[bytes]) -> None:
-    for _ in range(400):
+    for _ in range(1200):  # a minute, for a machine that has other work
         if process.poll() is not None:
             sys.exit(f"{process.args!r} ended with {process.returncode}")
         if any(one.laddr.port == port for one in psutil.Process(process.pid).net_connections() if one.status == "LISTEN"):

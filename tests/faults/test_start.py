@@ -150,7 +150,7 @@ def test_a_certificate_that_does_not_fit_is_told(tmp_path, settings) -> None:
     trustme.CA().cert_pem.write_to_path(tmp_path / "ca.pem")
     tls = {"cert_file": str(tmp_path / "ca.pem"), "key_file": str(tmp_path / "ca.pem")}
     code, line = failed_start(tmp_path, settings | {"listen_tls": tls})
-    assert (code, line.startswith("vecferry: listen_tls: ")) == (2, True), line
+    assert (code, line.startswith("vecferry: listen_tls.cert_file: ")) == (2, True), line
 
 
 @pytest.mark.parametrize("key", ["listen.grpc", "admin.address"])

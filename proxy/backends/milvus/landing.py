@@ -80,9 +80,9 @@ class Landing:
     def _has(self, vector: str) -> Filter:
         if vector not in self.columns:
             return AnyOf(())
-        if vector not in self.guarded:
+        if vector not in self.guards:
             return EVERYTHING
-        return Not(Equals((presence_column(self.columns[vector]),), int(Presence.ABSENT)))
+        return Not(Equals((self.guards[vector],), int(Presence.ABSENT)))
 
     def stored_fields(self, fields: Iterable[str] | None, vectors: Iterable[str] | None) -> tuple[str, ...] | None:
         """The fields of the rows from which the client's `fields` and `vectors` can be told; None: all."""

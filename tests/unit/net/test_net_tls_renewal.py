@@ -146,7 +146,7 @@ def resumed(port: int, context: ssl.SSLContext, session: ssl.SSLSession | None) 
 async def test_another_authority_of_a_side_is_followed(start, issued, tmp_path):
     side = Issued(tmp_path / "side", trustme.CA())
     server, url = await secure_web(side)
-    proxy = await start(url, tls=TlsConfig(ca_file=side.ca), bridge=0.3)
+    proxy = await start(url, tls=TlsConfig(ca_file=side.ca), bridge=0.5)
     assert await status(proxy) == 200
     await server.cleanup()
     side.authority = trustme.CA()
@@ -165,7 +165,7 @@ async def test_our_own_certificate_towards_a_side_is_followed(start, issued, tmp
     side = Issued(tmp_path / "side", trustme.CA())
     ours = Issued(tmp_path / "ours", side.authority)
     server, url = await secure_web(side, mutual=True)
-    proxy = await start(url, tls=ours.showing(), bridge=0.3)
+    proxy = await start(url, tls=ours.showing(), bridge=0.5)
     seen = set()
     for _ in range(2):
         body = await fetched(proxy)
