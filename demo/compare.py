@@ -21,9 +21,9 @@ VECTOR: Final = "pixels"
 Rows: TypeAlias = dict[str, dict[str, Any]]
 
 
-def milvus_rows(uri: str, collection: str) -> Rows:
+def milvus_rows(uri: str, collection: str, token: str | None = None) -> Rows:
     """Every row by primary key, all that was acknowledged before."""
-    client = MilvusClient(uri=uri)
+    client = MilvusClient(uri=uri, token=token or "")
     # An iterator of pymilvus ignores the consistency that it is given, but sees what a strong query before it saw.
     client.query(collection, filter="", output_fields=["count(*)"], consistency_level="Strong")
     described = client.describe_collection(collection)["fields"]
@@ -38,8 +38,8 @@ def milvus_rows(uri: str, collection: str) -> Rows:
     return rows
 
 
-def qdrant_rows(uri: str, collection: str) -> Rows:
-    client = QdrantClient(url=uri, check_compatibility=False)
+def qdrant_rows(uri: str, collection: str, key: str | None = None) -> Rows:
+    client = QdrantClient(url=uri, api_key=key, check_compatibility=False)
     rows: Rows = {}
     offset = None
     while True:
@@ -77,7 +77,7 @@ def same(a: Any, b: Any) -> bool:
     return bool(a == b)
 
 
-ROWS: Final[Mapping[str, Callable[[str, str], Rows]]] = {"milvus": milvus_rows, "qdrant": qdrant_rows}
+ROWS: Final[Mapping[str, Callable[..., Rows]]] = {"milvus": milvus_rows, "qdrant": qdrant_rows}
 
 
 def main() -> None:
