@@ -40,6 +40,8 @@ class Port:
     authority: bytes | None
     """Replaces the client's Host or :authority; None: the client's goes on."""
     relay: RelayConfig
+    readable: bool = False
+    """Replies are asked for without compression."""
 
 
 class Pool:
@@ -190,7 +192,7 @@ class Http2Pool(Pool):
     async def _connect(self) -> None:
         port = self.port
         connection = await self._transport(
-            lambda: Http2Connection(port.name, port.authority, port.relay.max_header_bytes, self._freed)
+            lambda: Http2Connection(port.name, port.authority, port.relay.max_header_bytes, self._freed, readable=port.readable)
         )
         try:
             await connection.ready
@@ -241,7 +243,7 @@ class Http1Pool(Pool):
     async def _connect(self) -> None:
         port = self.port
         connection = await self._transport(
-            lambda: Http1Connection(port.name, port.authority, port.relay.max_header_bytes, self._freed)
+            lambda: Http1Connection(port.name, port.authority, port.relay.max_header_bytes, self._freed, readable=port.readable)
         )
         self._connections.add(connection)
         self._freed(connection)

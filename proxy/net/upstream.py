@@ -30,8 +30,18 @@ class UpstreamStats:
 class Upstream:
     """ports.Upstream. Made inside the running loop. HTTP/2 with prior knowledge over http, by ALPN over https."""
 
-    def __init__(self, name: str, url: str, tls: TlsConfig, relay: RelayConfig, *, rewrite_host: bool | None = None) -> None:
+    def __init__(
+        self,
+        name: str,
+        url: str,
+        tls: TlsConfig,
+        relay: RelayConfig,
+        *,
+        rewrite_host: bool | None = None,
+        readable: bool = False,
+    ) -> None:
         """`rewrite_host`: name the upstream's host in requests instead of the client's; None: over https only.
+        `readable`: ask for replies without compression, whatever the client takes.
 
         Raises ConfigError for a URL or TLS files that cannot be used.
         """
@@ -51,6 +61,7 @@ class Upstream:
                 tls.server_name or parts.hostname,
                 parts.netloc.encode() if (secure if rewrite_host is None else rewrite_host) else None,
                 relay,
+                readable,
             )
             self._pools[version] = pool(port, self._tasks)
 

@@ -99,6 +99,15 @@ def with_host(wire: bytes, host: bytes) -> bytes:
     return _with_host(wire, host) if len(wire) <= _CACHED_HEAD else _with_host.__wrapped__(wire, host)
 
 
+def uncompressed(wire: bytes) -> bytes:
+    """The same request's head, asking for a reply without compression."""
+    start, _, _ = wire.partition(b"\r\n")
+    fields = _Fields()
+    httptools.HttpRequestParser(fields).feed_data(wire)
+    kept = [(name, value) for name, value in fields.raw if name.lower() != b"accept-encoding"]
+    return _write(start, [*kept, (b"Accept-Encoding", b"identity")])
+
+
 @lru_cache(1024)
 def _closing(wire: bytes) -> bytes:
     start, _, _ = wire.partition(b"\r\n")
@@ -136,7 +145,7 @@ def _request(wire: bytes) -> Request:
     headers = fields.headers
     _check(wire, method, version, fields, headers)
     body = 0 if (declared := _declared_body(headers)) == UNTIL_CLOSE else declared
-    head = RequestHead(method, fields.url, headers, body if body >= 0 else None)
+    head = RequestHead(method, fields.url, headers, body if body >= 0 else None, dict(headers).get(b"host", b""))
     keep_alive = version == "1.1" and b"close" not in _tokens(headers, b"connection")
     expects = _expects(headers) and body != 0
     return Request(head, _for_upstream(wire, fields.raw, headers), body, keep_alive, version == "1.1", expects)

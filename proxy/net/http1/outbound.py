@@ -21,15 +21,23 @@ class UpstreamConnection(asyncio.Protocol):
     transport: asyncio.Transport
 
     def __init__(
-        self, name: str, host: bytes | None, max_header_bytes: int, freed: Callable[[UpstreamConnection], None]
+        self,
+        name: str,
+        host: bytes | None,
+        max_header_bytes: int,
+        freed: Callable[[UpstreamConnection], None],
+        *,
+        readable: bool = False,
     ) -> None:
-        """`freed` is called when an exchange ends and when the connection does. `host` replaces the client's."""
+        """`freed` is called when an exchange ends and when the connection does. `host` replaces the client's.
+        `readable`: replies are asked for without compression."""
         self.name = name
         self.usable = True
         """For another exchange."""
         self.closed = False
         self.idle_since = 0.0
         self._host = host
+        self._readable = readable
         self._max_header_bytes = max_header_bytes
         self._freed = freed
         self._caller: Caller | None = None
@@ -55,6 +63,7 @@ class UpstreamConnection(asyncio.Protocol):
         if piece.kind is Kind.HEAD:
             self._bodiless = wire.startswith(b"HEAD ")
             wire = wire if self._host is None else heads.with_host(wire, self._host)
+            wire = heads.uncompressed(wire) if self._readable else wire
         self.transport.write(wire)
         self._sent, self._sent_end = True, piece.end
         if piece.kind is not Kind.BODY or not self._writing_paused:

@@ -206,6 +206,12 @@ def _with_authority(block: bytes, authority: bytes) -> bytes:
     return encode([*pseudo, (b":authority", authority), *rest])
 
 
+def uncompressed(block: bytes) -> bytes:
+    """The same request, asking for a reply without compression."""
+    kept = [(name, value) for name, value in walk(block) if name != b"accept-encoding"]
+    return encode([*kept, (b"accept-encoding", b"identity")])
+
+
 @lru_cache(2048)
 def _request_head(block: bytes) -> RequestHead:
     headers = walk(block)
@@ -216,7 +222,8 @@ def _request_head(block: bytes) -> RequestHead:
     if not pseudo[b":path"].startswith(b"/") and pseudo[b":path"] != b"*":
         raise Malformed("the path is not absolute")
     _check_fields(rest)
-    return RequestHead(pseudo[b":method"], pseudo[b":path"], rest, _length(rest))
+    authority = pseudo.get(b":authority") or dict(rest).get(b"host", b"")
+    return RequestHead(pseudo[b":method"], pseudo[b":path"], rest, _length(rest), authority)
 
 
 def _leading_pseudo(headers: Headers) -> int:
