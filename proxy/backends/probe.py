@@ -1,4 +1,4 @@
-"""A side that is only relayed to: who it is, asked over its product's own REST. Nothing of its data is read or written.
+"""A side that is only relayed to: who it is, asked in its product's own way. Nothing of its data is read or written.
 
 Owns: what each product says of itself. Not: anything a migration needs; a product's own backend brings that.
 """
@@ -10,10 +10,13 @@ from dataclasses import dataclass
 from typing import Any, Final, NoReturn
 
 import httpx
+from grpc import StatusCode
+from grpc.aio import AioRpcError
 
+from proxy.backends.grpc_channel import open_channel
 from proxy.backends.rest import Rest, json_of
 from proxy.config import SideConfig
-from proxy.errors import Reason, Refused
+from proxy.errors import Reason, Refused, Unavailable
 from proxy.model.feature import Feature, Support
 from proxy.model.operation import Consistency, Count, Fetch, Hits, Page, Scan, SchemaWrite, Search
 from proxy.model.point import Key, Point
@@ -33,6 +36,8 @@ class _Question:
     version: Callable[[Any, httpx.Headers], str | None]
     closed: str = ""
     """A path that only the key opens, where the first one is open to all."""
+    health: str = ""
+    """A call that the gRPC port answers without a key."""
 
     def told(self, reply: httpx.Response) -> str | None:
         said = json_of(reply)
@@ -53,8 +58,10 @@ def _pinecone(said: Any, headers: httpx.Headers) -> str | None:
 
 
 _QUESTIONS: Final[Mapping[Product, _Question]] = {
-    Product.QDRANT: _Question("/", lambda key: {"api-key": key}, _qdrant, closed="/collections"),
-    Product.WEAVIATE: _Question("/v1/meta", lambda key: {"authorization": f"Bearer {key}"}, _weaviate),
+    Product.QDRANT: _Question("/", lambda key: {"api-key": key}, _qdrant, "/collections", "/qdrant.Qdrant/HealthCheck"),
+    Product.WEAVIATE: _Question(
+        "/v1/meta", lambda key: {"authorization": f"Bearer {key}"}, _weaviate, health="/grpc.health.v1.Health/Check"
+    ),
     Product.PINECONE: _Question("/indexes", lambda key: {"api-key": key}, _pinecone),
 }
 
@@ -68,10 +75,18 @@ class Probe:
         self.product = side.product
         self._question = _QUESTIONS[side.product]
         self._key = side.api_key.get_secret_value() if side.api_key else ""
+        self._side = side
         self._rest = Rest(side)
 
     async def ping(self) -> ServerInfo:
         """A version that nobody tells us is UNTOLD: that is no fault."""
+        found = await self._who()
+        # gRPC cannot leave certificates unchecked, which the relay can.
+        if self._side.grpc_url and self._side.tls.verify:
+            await self._knock(self._side.grpc_url)
+        return found
+
+    async def _who(self) -> ServerInfo:
         reply = await self._asked(self._question.path)
         if reply is None:
             return ServerInfo(self.product, UNTOLD)
@@ -96,6 +111,18 @@ class Probe:
             if product is not self.product and question.told(await self._rest.get(question.path, {})) is not None:
                 return f"it is {product}"
         return f"GET {self._question.path} was answered with {reply.status_code}"
+
+    async def _knock(self, url: str) -> None:
+        async with open_channel(self._side, url) as channel:
+            try:
+                await channel.unary_unary(self._question.health)(b"", timeout=self._side.timeout)
+            except AioRpcError as error:
+                if error.code() is StatusCode.UNIMPLEMENTED:
+                    raise Refused(
+                        f"grpc_url {url} is not {self.product}'s: it does not know {self._question.health}"
+                    ) from error
+                if error.code() in (StatusCode.UNAVAILABLE, StatusCode.DEADLINE_EXCEEDED):
+                    raise Unavailable(f"grpc_url {url} cannot be reached: {error.details()}") from error
 
     async def close(self) -> None:
         await self._rest.close()

@@ -54,10 +54,12 @@ class Slots:
                 return found
             wanted = (role,) if role else self._roles
             unused = [each for each in wanted if each not in self._taken]
-            left = [each for each in wanted if self._taken.get(each) in gone]
+            left = [each for each, name in self._taken.items() if each in wanted and name in gone]
             if not unused and not left:
                 return ""
             chosen = (unused or left)[0]
+            # At the end: of the ports that are left, the one that stood for its index longest ago is taken first.
+            self._taken.pop(chosen, None)
             self._taken[chosen] = index
             self._keep()
             return chosen
