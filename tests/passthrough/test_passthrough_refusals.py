@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -34,47 +33,34 @@ def relaying(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Passthrough]:
             yield sidecar
 
 
-@pytest.mark.parametrize(("path", "body"), ACTS.values(), ids=ACTS)
-def test_every_step_beyond_is_refused_by_the_products_name(relaying: Passthrough, path: str, body: dict[str, Any]) -> None:
-    reply = relaying.admin.post(path, json=body)
-    assert reply.status_code == 400
-    assert SENTENCE in reply.json()["error"]
-
-
-def test_a_plan_is_refused_too(relaying: Passthrough) -> None:
-    assert SENTENCE in relaying.admin.get("/v1/plan").json()["error"]
-
-
-def test_passthrough_is_where_it_is_already(relaying: Passthrough) -> None:
+def test_every_step_beyond_is_refused_by_the_products_name(relaying: Passthrough) -> None:
+    replies = {name: relaying.admin.post(path, json=body) for name, (path, body) in ACTS.items()}
+    replies["plan"] = relaying.admin.get("/v1/plan")
+    assert {name: reply.status_code for name, reply in replies.items()} == dict.fromkeys(replies, 400)
+    assert [name for name, reply in replies.items() if SENTENCE not in reply.json()["error"]] == []
     assert relaying.admin.post("/v1/phase", json={"phase": "passthrough"}).json()["phase"] == "passthrough"
-
-
-def test_the_command_ends_with_the_code_of_a_refusal(relaying: Passthrough) -> None:
-    command = [VECFERRY, "phase", "mirror", "--admin", str(relaying.admin.base_url)]
-    ended = subprocess.run(command, capture_output=True, text=True)
-    assert ended.returncode == 1
-    assert SENTENCE in ended.stderr
+    refused = command(relaying, "phase", "mirror")
+    assert refused.returncode == 1
+    assert SENTENCE in refused.stderr
 
 
 def test_status_check_and_assess_speak_of_what_there_is(relaying: Passthrough) -> None:
     status, check, assess = (relaying.get(f"/v1/{name}") for name in ("status", "check", "assess"))
     assert status["source"]["product"] == "pinecone"
-    assert status["target"] is None
-    assert status["listen"].keys() == relaying.ports.keys()
-    assert status["gates"] == []
+    assert (status["target"], status["gates"]) == (None, [])
+    assert status["listen"] == {role: f"127.0.0.1:{port}" for role, port in relaying.ports.items()}
     assert check["ok"]
     assert check["sides"] == [{"place": "source", "ok": True, "product": "pinecone", "version": "2026-07"}]
     assert assess["unanswerable"] == {}
-    for document in (status, check, assess):
-        assert SENTENCE in document["note"]
+    assert all(SENTENCE in document["note"] for document in (status, check, assess))
+    shown = command(relaying, "status")
+    assert shown.returncode == 0
+    assert SENTENCE in shown.stdout
+    assert f"control 127.0.0.1:{relaying.ports['control']}" in shown.stdout
 
 
-def test_the_terminal_shows_it(relaying: Passthrough) -> None:
-    command = [VECFERRY, "status", "--admin", str(relaying.admin.base_url)]
-    ended = subprocess.run(command, capture_output=True, text=True)
-    assert ended.returncode == 0
-    assert SENTENCE in ended.stdout
-    assert f"control 127.0.0.1:{relaying.ports['control']}" in ended.stdout
+def command(sidecar: Passthrough, *words: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([VECFERRY, *words, "--admin", str(sidecar.admin.base_url)], capture_output=True, text=True)
 
 
 def test_milvus_is_relayed_without_a_target(tmp_path: Path) -> None:
@@ -92,4 +78,4 @@ def test_milvus_is_relayed_without_a_target(tmp_path: Path) -> None:
         assert sidecar.get("/v1/check")["ok"]
         assert "no target is configured" in sidecar.get("/v1/assess")["note"]
         assert "no target is configured" in sidecar.admin.post("/v1/phase", json={"phase": "mirror"}).json()["error"]
-        assert json.loads(sidecar.admin.get("/v1/status").text)["note"] == ""
+        assert sidecar.status()["note"] == ""
