@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 CONTROL: Final = "control"
@@ -92,13 +93,7 @@ class Names:
 
     def meant(self, authority: str) -> str:
         """The index that a request under `authority` to the common port is for; "" where that does not say."""
-        before, _, after = (self.template or NAMELESS).partition(INDEX)
-        after = _PORT.sub("", after)
-        host = _host_part(authority)
-        if not (host.startswith(before) and host.endswith(after) and len(host) > len(before) + len(after)):
-            return ""
-        index = host[len(before) : len(host) - len(after)]
-        return index if is_name(index) else ""
+        return _meant(self.template or NAMELESS, authority)
 
     @property
     def common(self) -> tuple[str, ...]:
@@ -119,6 +114,17 @@ def checked_template(template: str) -> str:
     if template.count(INDEX) != 1 or not _AUTHORITY.fullmatch(template.replace(INDEX, "x")):
         raise ValueError(f"must be a host name with {INDEX} in it once, perhaps with a port")
     return template.lower()
+
+
+@lru_cache(1024)  # asked on every request of the data path
+def _meant(template: str, authority: str) -> str:
+    before, _, after = template.partition(INDEX)
+    after = _PORT.sub("", after)
+    host = _host_part(authority)
+    if not (host.startswith(before) and host.endswith(after) and len(host) > len(before) + len(after)):
+        return ""
+    index = host[len(before) : len(host) - len(after)]
+    return index if is_name(index) else ""
 
 
 def _host_part(authority: str) -> str:

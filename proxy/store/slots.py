@@ -72,8 +72,11 @@ class Slots:
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
-        """Among the processes of the sidecar."""
-        lock = os.open(self._path.parent, os.O_RDONLY)
+        """Among the processes of the sidecar. Raises Unavailable."""
+        try:
+            lock = os.open(self._path.parent, os.O_RDONLY)
+        except OSError as error:
+            raise Unavailable(f"cannot open {self._path.parent}: {error.strerror}") from error
         try:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield
@@ -85,7 +88,9 @@ class Slots:
         try:
             now = os.stat(self._path)
             if (now.st_ino, now.st_mtime_ns) != self._seen:
-                self._taken = {role: str(name) for role, name in json.loads(self._path.read_text("utf-8")).items()}
+                kept = json.loads(self._path.read_text("utf-8"))
+                # The settings may have fewer ports than they had.
+                self._taken = {role: str(name) for role, name in kept.items() if role in self._roles}
                 self._seen = (now.st_ino, now.st_mtime_ns)
         except FileNotFoundError:
             return

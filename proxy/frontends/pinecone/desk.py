@@ -171,21 +171,24 @@ class Desk:
         """The common port that stands for the index; "" where it needs none, or where none is left."""
         if self._names.template or self._names.has_port(index):
             return ""
-        return self._slots.role(index) or self._slots.take(index) or await self._left(index, there, headers)
-
-    async def _left(self, index: str, there: Collection[str] | None, headers: Headers) -> str:
+        if found := self._slots.role(index):
+            return found
         try:
-            if there is None:
-                there = await self._around.directory.hosts(_credentials(headers))
-            if found := self._slots.take(index, self._gone(there)):
+            if found := self._slots.take(index) or await self._left(index, there, headers):
                 return found
             why = "listen.data has no port left"
         except ProxyError as error:
-            why = f"the indexes cannot be listed: {error}"
+            why = str(error)
         log.warning(
             "an index goes by a name under localhost, which not every resolver knows", extra={"index": index, "why": why}
         )
         return ""
+
+    async def _left(self, index: str, there: Collection[str] | None, headers: Headers) -> str:
+        """A port of an index that there is no more."""
+        if there is None:
+            there = await self._around.directory.hosts(_credentials(headers))
+        return self._slots.take(index, self._gone(there))
 
 
 def _credentials(headers: Headers) -> dict[str, str]:

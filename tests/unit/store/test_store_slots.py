@@ -45,3 +45,10 @@ def test_a_file_that_cannot_be_read_means_that_nothing_is_known(tmp_path: Path) 
     slots = Slots(tmp_path, ROLES)
     assert slots.index("data") == ""
     assert slots.take("a") == "data"
+
+
+def test_ports_that_the_settings_have_no_more_are_forgotten(tmp_path: Path) -> None:
+    slots = Slots(tmp_path, ROLES)
+    assert [slots.take("a"), slots.take("b")] == ["data", "data+1"]
+    fewer = Slots(tmp_path, ROLES[:1])
+    assert (fewer.role("a"), fewer.role("b"), fewer.take("b")) == ("data", "", "")
