@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-import ssl
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
-import trustme
 from pinecone import AsyncPinecone, GrpcIndex, Index, Pinecone, ServerlessSpec
 from pinecone.exceptions import PineconeException
 
 from tests.servers.passthrough import Passthrough
 from tests.servers.pinecone import KEY, PineconeServer
 
+VECFERRY = str(Path(sys.executable).parent / "vecferry")
 SPEC = ServerlessSpec(cloud="aws", region="us-east-1")
 SPREAD = 12
 """Enough for every index of these tests, so that none is given the port of one that was deleted."""
@@ -133,23 +134,6 @@ def test_each_index_has_a_port_that_means_it_and_no_other(sidecar: Passthrough, 
         assert set(held.vectors) == {f"{name} False", f"{name} True"}
 
 
-def test_a_host_is_kept_over_a_restart(sidecar: Passthrough, through: Pinecone) -> None:
-    for name in ("one", "two"):
-        through.create_index(name=name, dimension=2, metric="cosine", spec=SPEC)
-    hosts = {index.name: index.host for index in through.list_indexes()}
-    through.delete_index("one")
-    through.create_index(name="three", dimension=2, metric="cosine", spec=SPEC)
-    sidecar.stop()
-    sidecar.start()
-    with Index(host=hosts["two"], api_key=KEY) as index:
-        index.upsert(vectors=[("kept", [1.0, 1.0])])
-    with through.index("two") as index:
-        assert set(index.fetch(ids=["kept"]).vectors) == {"kept"}
-    assert hosts["two"] == through.describe_index("two").host
-    with Index(host=hosts["one"], api_key=KEY) as gone, pytest.raises(PineconeException, match="which index"):
-        gone.fetch(ids=["kept"])
-
-
 async def test_the_asynchronous_client_hears_the_same(server: PineconeServer, sidecar: Passthrough, through: Pinecone) -> None:
     async def talk(url: str) -> list[Any]:
         async with AsyncPinecone(api_key=KEY, host=url) as client:
@@ -174,35 +158,44 @@ def test_a_wrong_key_is_refused_as_it_is_direct(server: PineconeServer, sidecar:
     assert (reply.status_code, reply.text) == (401, "Unauthorized")
 
 
-def test_over_tls_hosts_are_bare_names_as_pinecones_are(server: PineconeServer, tmp_path: Path) -> None:
-    """One port for all indexes, told apart by names under a template; what a name resolves to is the resolver's matter."""
-    authority = trustme.CA()
-    authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
-    issued = authority.issue_cert("*.vectors.test", "127.0.0.1")
-    issued.cert_chain_pems[0].write_to_path(str(tmp_path / "cert.pem"))
-    issued.private_key_pem.write_to_path(str(tmp_path / "key.pem"))
-    tls = {"cert_file": str(tmp_path / "cert.pem"), "key_file": str(tmp_path / "key.pem")}
-    names = {"data_host": "{index}.vectors.test"}
-    source = {"product": "pinecone", "url": server.url}
-    trust = ssl.create_default_context(cafile=str(tmp_path / "ca.pem"))
-    with (
-        Passthrough(tmp_path / "sidecar", source, ("control", "data"), listen_tls=tls, pinecone=names) as sidecar,
-        Pinecone(api_key=KEY, host=sidecar.at("control", "https"), ssl_ca_certs=str(tmp_path / "ca.pem")) as client,
-        httpx.Client(verify=trust, headers={"api-key": KEY}) as http,
-    ):
-        for name in ("one", "two"):
-            client.create_index(name=name, dimension=2, metric="cosine", spec=SPEC)
-        listed = http.get(f"{sidecar.at('control', 'https')}/indexes").json()["indexes"]
-        hosts = {index["name"]: index["host"] for index in listed}
-        assert hosts == {name: f"{name}.vectors.test:{sidecar.ports['data']}" for name in ("one", "two")}
-        for name, host in hosts.items():
-            upserted = http.post(
-                f"{sidecar.at('data', 'https')}/vectors/upsert",
-                json={"vectors": [{"id": name, "values": [1, 1]}]},
-                headers={"host": host},
-            )
-            assert upserted.json() == {"upsertedCount": 1}
-        for name in hosts:
-            with Pinecone(api_key=KEY, host=server.url) as direct, direct.index(name) as index:
-                assert [item.id for page in index.list() for item in page.vectors] == [name]
-                direct.delete_index(name)
+# ---- what a sidecar that can only relay says to everything beyond ----
+
+SENTENCE = "a source pinecone can only be relayed yet (phase passthrough)"
+ACTS: dict[str, tuple[str, dict[str, Any]]] = {
+    **{f"phase {name}": ("/v1/phase", {"phase": name}) for name in ("mirror", "shadow", "canary", "cutover", "complete")},
+    "cutover": ("/v1/cutover", {}),
+    "rollback": ("/v1/rollback", {}),
+    **{name: (f"/v1/tasks/{name}", {}) for name in ("backfill", "verify", "repair")},
+}
+
+
+def test_every_step_beyond_is_refused_by_the_products_name(sidecar: Passthrough) -> None:
+    replies = {name: sidecar.admin.post(path, json=body) for name, (path, body) in ACTS.items()}
+    replies["plan"] = sidecar.admin.get("/v1/plan")
+    assert {name: reply.status_code for name, reply in replies.items()} == dict.fromkeys(replies, 400)
+    assert [name for name, reply in replies.items() if SENTENCE not in reply.json()["error"]] == []
+    assert sidecar.admin.post("/v1/phase", json={"phase": "passthrough"}).json()["phase"] == "passthrough"
+    refused = command(sidecar, "phase", "mirror")
+    assert refused.returncode == 1
+    assert SENTENCE in refused.stderr
+
+
+def test_status_check_and_assess_speak_of_what_there_is(sidecar: Passthrough) -> None:
+    status, check, assess = (sidecar.get(f"/v1/{name}") for name in ("status", "check", "assess"))
+    assert status["source"]["product"] == "pinecone"
+    assert (status["target"], status["gates"]) == (None, [])
+    assert status["listen"] == sidecar.settings["listen"] | {"data": f"127.0.0.1:{sidecar.ports['data']}"} | {
+        f"data+{n}": f"127.0.0.1:{sidecar.ports['data'] + n}" for n in range(1, SPREAD)
+    }
+    assert check["ok"]
+    assert check["sides"] == [{"place": "source", "ok": True, "product": "pinecone", "version": "2026-07"}]
+    assert assess["unanswerable"] == {}
+    assert all(SENTENCE in document["note"] for document in (status, check, assess))
+    shown = command(sidecar, "status")
+    assert shown.returncode == 0
+    assert SENTENCE in shown.stdout
+    assert f"control 127.0.0.1:{sidecar.ports['control']}" in shown.stdout
+
+
+def command(sidecar: Passthrough, *words: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([VECFERRY, *words, "--admin", str(sidecar.admin.base_url)], capture_output=True, text=True)
