@@ -156,7 +156,7 @@ def _side(place: Place, side: SideConfig, catalog: Catalog, config: Config, stac
         relayed = place is Place.SOURCE and side.product not in FRONTENDS
         backend: Backend = Probe(side) if relayed else BACKENDS[side.product](side, catalog)
         stack.push_async_callback(backend.close)
-        return Side(place, side.product, backend, upstreams(place, side, config, stack))
+        return Side(place, side.product, backend, upstreams(place, side, config, stack), side.timeout)
 
 
 @contextmanager

@@ -6,19 +6,21 @@ Owns: the table, what is said of a role that a product has not. Not: opening por
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator, Mapping
 from contextlib import AsyncExitStack
 from typing import Final
 
 from proxy.backends.pinecone.directory import Directory
 from proxy.config import Config, Phase, SideConfig
+from proxy.credentials import of_target
 from proxy.errors import ConfigError
 from proxy.frontends.pinecone.desk import Around, Desk
 from proxy.model.place import Place
 from proxy.model.schema import Product
 from proxy.net.listener import Listener
 from proxy.net.on_demand import OnDemand
-from proxy.net.upstream import Upstream
+from proxy.net.upstream import KEPT, Upstream
 from proxy.pinecone.hosts import CONTROL, DATA, Names, host_of, index_of, is_common
 from proxy.ports import Clock, Frontend, Handler
 from proxy.ports import Upstream as AnyUpstream
@@ -51,18 +53,16 @@ def upstreams(place: Place, side: SideConfig, config: Config, stack: AsyncExitSt
     if side.product is not config.source.product:
         return {}
     pinecone = side.product is Product.PINECONE
+    shown = KEPT if place is Place.SOURCE else of_target(side)
+    made = functools.partial(Upstream, tls=side.tls, relay=config.relay, credentials=shown)
     found = {}
     for role, url in _addresses(side, config):
         # Pinecone's hosts go by their names. What its control plane says is read on the way, so it comes uncompressed.
-        found[role] = Upstream(
-            f"{place} {role}", url, side.tls, config.relay, rewrite_host=True if pinecone else None, readable=pinecone
-        )
+        found[role] = made(f"{place} {role}", url, rewrite_host=True if pinecone else None, readable=pinecone)
         stack.push_async_callback(found[role].close)
     if not pinecone:
         return found
-    indexes = OnDemand(
-        found, lambda role: Upstream(f"{place} {role}", host_of(role), side.tls, config.relay, rewrite_host=True)
-    )
+    indexes = OnDemand(found, lambda role: made(f"{place} {role}", host_of(role), rewrite_host=True))
     stack.push_async_callback(indexes.close)
     return indexes
 

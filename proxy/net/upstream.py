@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 from proxy.config import RelayConfig, TlsConfig
 from proxy.errors import ConfigError
-from proxy.net.ends import Caller, Version
+from proxy.net.ends import Caller, Rewrite, Version
 from proxy.net.owned import Owned
 from proxy.net.pool import Http1Pool, Http2Pool, Pool, Port
 from proxy.net.tls import client_context
+from proxy.ports import Headers
 
 _PORTS = {"http": 80, "https": 443}
+_PLAIN: Headers = ((b"accept-encoding", b"identity"),)
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +30,18 @@ class UpstreamStats:
     """Why the last dial failed; None where it did not."""
 
 
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """Ours in place of the client's: `names` are the fields, in lower case, in which clients show theirs."""
+
+    names: frozenset[bytes] = frozenset()
+    shown: Mapping[Version, Headers] = field(default_factory=dict)
+
+
+KEPT = Credentials()
+"""The client's go on."""
+
+
 class Upstream:
     """ports.Upstream. Made inside the running loop. HTTP/2 with prior knowledge over http, by ALPN over https."""
 
@@ -37,11 +52,12 @@ class Upstream:
         tls: TlsConfig,
         relay: RelayConfig,
         *,
+        credentials: Credentials = KEPT,
         rewrite_host: bool | None = None,
         readable: bool = False,
     ) -> None:
-        """`rewrite_host`: name the upstream's host in requests instead of the client's; None: over https only.
-        `readable`: ask for replies without compression, whatever the client takes.
+        """`rewrite_host`: requests name the upstream's host instead of the client's; None: over https only.
+        `readable`: replies are asked for without compression, whatever the client takes.
 
         Raises ConfigError for a URL or TLS files that cannot be used.
         """
@@ -49,6 +65,7 @@ class Upstream:
         if parts.scheme not in _PORTS or not parts.hostname:
             raise ConfigError(name, f"{url!r} is not like http://host:port")
         secure = parts.scheme == "https"
+        authority = parts.netloc.encode() if (secure if rewrite_host is None else rewrite_host) else None
         self._name = name
         self._tasks = Owned()
         self._pools: dict[Version, Pool] = {}
@@ -59,9 +76,8 @@ class Upstream:
                 parts.port or _PORTS[parts.scheme],
                 client_context(tls, version) if secure else None,
                 tls.server_name or parts.hostname,
-                parts.netloc.encode() if (secure if rewrite_host is None else rewrite_host) else None,
+                _rewrite(authority, credentials, version, _PLAIN if readable else ()),
                 relay,
-                readable,
             )
             self._pools[version] = pool(port, self._tasks)
 
@@ -91,3 +107,10 @@ class Upstream:
         for pool in self._pools.values():
             pool.close()
         await self._tasks.close()
+
+
+def _rewrite(authority: bytes | None, credentials: Credentials, version: Version, instead: Headers) -> Rewrite | None:
+    """`instead`: fields in place of those of the same name."""
+    dropped = credentials.names | {name for name, _ in instead}
+    rewrite = Rewrite(authority, frozenset(dropped), (*credentials.shown.get(version, ()), *instead))
+    return None if rewrite == Rewrite() else rewrite

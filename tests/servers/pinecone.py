@@ -9,7 +9,7 @@ import subprocess
 import sys
 from typing import Final, Self
 
-from tests.servers.process import die_with_parent
+from tests.servers.process import dying_with_parent
 
 KEY: Final = "pc-k3y"
 
@@ -28,7 +28,7 @@ class PineconeServer:
 
     def __enter__(self) -> Self:
         command = [sys.executable, "-m", "proxy.local.pinecone", "--port", "0", "--data-port", "0", "--api-key", self.api_key]
-        self._process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, preexec_fn=die_with_parent)
+        self._process = subprocess.Popen(dying_with_parent(command), stdout=subprocess.PIPE, text=True)
         assert self._process.stdout is not None
         line = self._process.stdout.readline()
         if not line.startswith("ready "):

@@ -15,7 +15,7 @@ from typing import Final, Self
 import httpx
 
 from demo.servers import free_port
-from tests.servers.process import die_with_parent
+from tests.servers.process import dying_with_parent
 
 ROOT: Final = Path(__file__).parents[2]
 KEY: Final = "wv-k3y"
@@ -40,7 +40,7 @@ class WeaviateServer:
 
     def __enter__(self) -> Self:
         command = [sys.executable, "-m", "tests.servers.weaviate_fake", "--api-key", self.api_key]
-        self._process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, preexec_fn=die_with_parent)
+        self._process = subprocess.Popen(dying_with_parent(command), cwd=ROOT, stdout=subprocess.PIPE, text=True)
         assert self._process.stdout is not None
         line = self._process.stdout.readline().split()
         if line[:1] != ["ready"]:
@@ -92,7 +92,7 @@ class RealWeaviate(WeaviateServer):
             "LOG_LEVEL": "error",
         }
         command = ["weaviate-server", "--scheme", "http", "--host", "127.0.0.1", "--port", str(self.port)]
-        self._process = subprocess.Popen(command, env={**os.environ, **settings}, text=True, preexec_fn=die_with_parent)
+        self._process = subprocess.Popen(dying_with_parent(command), env={**os.environ, **settings}, text=True)
         deadline = time.monotonic() + START_SECONDS
         while not self._ready():
             if self._process.poll() is not None or time.monotonic() > deadline:

@@ -6,24 +6,37 @@ import pytest
 
 from proxy.config import RelayConfig, TlsConfig
 from proxy.net import on_demand
+from proxy.net.ends import Rewrite
 from proxy.net.http1 import heads
 from proxy.net.http2 import fields
 from proxy.net.on_demand import OnDemand
 from proxy.net.upstream import Upstream
 
+READABLE = Rewrite(dropped=frozenset({b"accept-encoding"}), added=((b"accept-encoding", b"identity"),))
 
-def test_http1_asks_for_no_compression_whatever_the_client_takes() -> None:
+
+async def test_an_upstream_is_asked_for_no_compression_whatever_the_client_takes() -> None:
+    upstream = Upstream("u", "http://u.test", TlsConfig(), RelayConfig(), readable=True)
+    assert {pool.port.rewrite for pool in upstream._pools.values()} == {READABLE}
+    await upstream.close()
+
+
+async def test_an_upstream_goes_by_its_own_name_where_it_is_told_to() -> None:
+    named = Upstream("u", "http://u.test:1", TlsConfig(), RelayConfig(), rewrite_host=True)
+    assert {pool.port.rewrite for pool in named._pools.values()} == {Rewrite(authority=b"u.test:1")}
+    plain = Upstream("u", "http://u.test:1", TlsConfig(), RelayConfig())
+    assert {pool.port.rewrite for pool in plain._pools.values()} == {None}
+    for upstream in (named, plain):
+        await upstream.close()
+
+
+def test_what_the_client_takes_is_replaced_in_both_protocols() -> None:
     asked = b"GET /indexes HTTP/1.1\r\nHost: a\r\nAccept-Encoding: gzip, br\r\nApi-Key: k\r\n\r\n"
-    assert heads.uncompressed(asked) == b"GET /indexes HTTP/1.1\r\nHost: a\r\nApi-Key: k\r\nAccept-Encoding: identity\r\n\r\n"
-    # Where a client says nothing, any compression would do.
-    silent = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
-    assert b"Accept-Encoding: identity" in heads.uncompressed(silent)
-
-
-def test_http2_asks_for_no_compression_whatever_the_client_takes() -> None:
+    plain = b"GET /indexes HTTP/1.1\r\nHost: a\r\nApi-Key: k\r\naccept-encoding: identity\r\n\r\n"
+    assert heads.rewritten(asked, READABLE) == plain
     pseudo = [(b":method", b"GET"), (b":scheme", b"https"), (b":path", b"/"), (b":authority", b"a")]
     block = fields.encode([*pseudo, (b"accept-encoding", b"gzip"), (b"api-key", b"k")])
-    changed = fields.uncompressed(block)
+    changed = fields.rewritten(block, READABLE)
     assert list(fields.walk(changed)) == [*pseudo, (b"api-key", b"k"), (b"accept-encoding", b"identity")]
 
 
