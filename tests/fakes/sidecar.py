@@ -137,6 +137,7 @@ class FakeExchange:
     def __init__(self, request: Request) -> None:
         self.method = request.method
         self.path = request.path
+        self.authority = dict(request.headers).get(b"host", b"")
         self.said = Said()
         self._headers = request.headers
 
