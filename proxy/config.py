@@ -393,7 +393,7 @@ class Config(Group):
     target: SideConfig | None = None
     """May be absent in phase passthrough."""
     listen: Mapping[str, Address]
-    """Role to host:port; the roles that the source's product has (Milvus: grpc)."""
+    """Role to host:port; the roles that the source's product has (Milvus: grpc; Qdrant: rest, grpc)."""
     listen_tls: ListenTls | None = None
     """TLS on those ports; none when absent."""
     admin: AdminConfig = AdminConfig()
