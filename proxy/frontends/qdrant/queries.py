@@ -18,6 +18,7 @@ from proxy.frontends.qdrant.filter import filter_of
 from proxy.frontends.qdrant.ids import point_id
 from proxy.frontends.qdrant.selectors import fields_of, vector_names_of
 from proxy.frontends.qdrant.values import field_of, vector_of
+from proxy.frontends.qdrant.vectors import stored_vector
 from proxy.frontends.qdrant.words import TARGET
 from proxy.model.feature import Feature
 from proxy.model.filter import EVERYTHING, AllOf, Filter, HasId, Not
@@ -107,7 +108,7 @@ def _search(asked: Asked, schema: Schema, catalog: Catalog, beside: Filter = EVE
     )
     match near, away:
         case [one], [] if not isinstance(one, Key):
-            return replace(search, vectors=(one,))
+            return replace(search, vectors=(stored_vector(one, schema, field.name),))
         case _:
             return Like(search, near, away, examples.vector_name)
 

@@ -1,6 +1,6 @@
 """Vectors and payloads, between Qdrant's JSON and the model. Pure.
 
-Owns: which vectors a collection takes (in Qdrant's words where it does not), how they are rounded, and how numbers print: a
+Owns: which vectors a collection takes (in Qdrant's words where it does not), and how numbers print: a
 float32 as the shortest text that is that float32 (orjson's way with numpy). Payloads are JSON on both sides; what JSON lacks
 takes the form in which Qdrant has it.
 """
@@ -20,7 +20,7 @@ from qdrant_client import models
 from proxy.errors import Reason, Refused
 from proxy.frontends.qdrant.words import TARGET
 from proxy.model.point import GeoPoint, Payload, PointId, Sparse, Vector
-from proxy.model.schema import DType, Schema, VectorField, VectorKind
+from proxy.model.schema import Schema, VectorField, VectorKind
 from proxy.model.times import instant
 
 UNNAMED: Final = ""
@@ -44,7 +44,7 @@ def field_of(schema: Schema, name: str) -> VectorField:
 
 
 def vector_of(raw: Any, field: VectorField) -> Vector:
-    """As Qdrant stores it: rounded to the field's type. Raises Refused."""
+    """As it was sent; vectors.py rounds it as Qdrant does. Raises Refused."""
     match raw, field.kind:
         case (models.SparseVector(), VectorKind.SPARSE):
             return _sparse(raw)
@@ -68,7 +68,7 @@ def _sparse(raw: models.SparseVector) -> Sparse:
     return Sparse(indices[order], np.array(raw.values, np.float32)[order])
 
 
-def _dense(raw: Any, field: VectorField) -> npt.NDArray[Any]:
+def _dense(raw: Any, field: VectorField) -> Floats:
     try:
         values = np.array(raw, np.float32)
     except ValueError:
@@ -79,17 +79,7 @@ def _dense(raw: Any, field: VectorField) -> npt.NDArray[Any]:
         raise Refused("Wrong usage of multi vectors")
     if values.shape[-1] != field.dim:
         raise Refused(f"Vector dimension error: expected dim: {field.dim}, got {values.shape[-1]}")
-    return _rounded(values, field.dtype)
-
-
-def _rounded(values: Floats, dtype: DType) -> npt.NDArray[Any]:
-    match dtype:
-        case DType.UINT8:
-            return np.clip(np.trunc(np.nan_to_num(values)), 0, 255).astype(np.uint8)
-        case DType.FLOAT16:
-            return values.astype(np.float16)
-        case _:
-            return values
+    return values
 
 
 # ---- vectors out ----

@@ -20,7 +20,12 @@ _UNIT: Final = 1e-6
 def stored_vectors(raw: Any, schema: Schema) -> dict[str, Vector]:
     """Raises Refused for what does not belong to the collection."""
     found = {} if raw is None else vectors_of(raw, schema)
-    return {name: _stored(vector, field_of(schema, name), datatype_of(schema, name)) for name, vector in found.items()}
+    return {name: stored_vector(vector, schema, name) for name, vector in found.items()}
+
+
+def stored_vector(vector: Vector, schema: Schema, name: str) -> Vector:
+    """Qdrant rounds the vector of a query in the same way."""
+    return _stored(vector, field_of(schema, name), datatype_of(schema, name))
 
 
 def _stored(vector: Vector, field: VectorField, datatype: Datatype) -> Vector:

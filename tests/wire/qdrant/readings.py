@@ -42,6 +42,8 @@ def fill(client: QdrantClient) -> None:
             "dot": models.VectorParams(size=4, distance=models.Distance.DOT),
             "euclid": models.VectorParams(size=4, distance=models.Distance.EUCLID),
             "manhattan": models.VectorParams(size=4, distance=models.Distance.MANHATTAN),
+            "bytes": models.VectorParams(size=4, distance=models.Distance.DOT, datatype=models.Datatype.UINT8),
+            "half": models.VectorParams(size=4, distance=models.Distance.EUCLID, datatype=models.Datatype.FLOAT16),
             "multi": models.VectorParams(
                 size=2,
                 distance=models.Distance.COSINE,
@@ -68,6 +70,7 @@ def _floats(chance: Random, size: int) -> list[float]:
 
 def _point(chance: Random, number: int, raw: Any) -> models.PointStruct:
     vectors: dict[str, Any] = {name: _floats(chance, 4) for name in ("cosine", "dot", "euclid", "manhattan")}
+    vectors |= {"bytes": [float(chance.randint(0, 9)) for _ in range(4)], "half": _floats(chance, 4)}
     if number % 5:
         vectors["multi"] = [_floats(chance, 2) for _ in range(1 + number % 3)]
     if number % 4:
@@ -160,6 +163,8 @@ READINGS: Final[Mapping[str, Reading]] = {
     "dot": _nearest("dot", limit=7, offset=3, with_payload=["n"]),
     "euclid": _nearest("euclid", query_filter=RED),
     "manhattan": _nearest("manhattan", search_params=models.SearchParams(hnsw_ef=64, exact=True)),
+    "bytes": _nearest("bytes", [1.7, -3.0, 300.0, 0.1], with_vectors=["bytes"]),
+    "half": _nearest("half", with_vectors=["half"]),
     "multi": _nearest("multi", Q2, limit=5),
     "multi one row": _nearest("multi", [0.6, 0.8], limit=5),
     "sparse": _nearest("sparse", SPARSE, limit=5, with_vectors=["sparse"]),
@@ -188,7 +193,8 @@ READINGS: Final[Mapping[str, Reading]] = {
     ),
     "rrf": _fused(_RRF, *_TWO, limit=30, with_payload=["n"]),
     "rrf weighted": _fused(models.RrfQuery(rrf=models.Rrf(k=5, weights=[3.0, 1.0])), *_TWO, limit=6, with_payload=["n"]),
-    "rrf filtered": _fused(_RRF, *_TWO, query_filter=_field("n", range=models.Range(gte=20)), offset=1, limit=4),
+    "rrf filtered": _fused(_RRF, *_TWO, query_filter=_field("n", range=models.Range(gte=20)), limit=30),
+    "rrf offset": _fused(_RRF, _prefetch("dot", Q4, 9), offset=2, limit=4),
     "rrf threshold": _fused(_RRF, *_TWO, score_threshold=0.2),
     "rrf of distances": _fused(_RRF, _prefetch("euclid", Q4, 8), _prefetch("dot", 5, 8), limit=30),
     "dbsf": _fused(_DBSF, *_TWO, with_payload=True),

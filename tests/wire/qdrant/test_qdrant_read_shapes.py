@@ -114,7 +114,9 @@ def test_the_older_grpc_calls_are_answered(shelves: Shelves) -> None:
         recommend = pb.RecommendPoints(collection_name=C, positive=[pb.PointId(num=5)], using="dot", limit=3)
         assert 5 not in [each.id.num for each in stub.Recommend(recommend).result]
         groups = pb.SearchPointGroups(collection_name=C, vector=Q4, vector_name="dot", group_by="color", group_size=1, limit=2)
-        assert stub.SearchGroups(groups).result.groups[0].hits[0].id.num == wanted[0]
+        asked = {"query": _query().query, "using": "dot", "group_by": "color", "group_size": 1, "limit": 2}
+        queried = stub.QueryGroups(pb.QueryPointGroups(collection_name=C, **asked))
+        assert stub.SearchGroups(groups).result == queried.result
 
 
 def _query() -> pb.QueryPoints:
