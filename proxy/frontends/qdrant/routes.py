@@ -336,9 +336,13 @@ def _rest_endpoint(method: bytes, bare: bytes) -> Endpoint | None:
 def _by_template(method: bytes, bare: bytes) -> Endpoint | None:
     segments = bare.split(b"/")
     for template, known in _LOOKUP.templates.get((method, len(segments)), ()):
-        if all(part == found or (part is None and found) for part, found in zip(template, segments, strict=True)):
+        if _fits(template, segments):
             return known
     return None
+
+
+def _fits(template: _Segments, segments: list[bytes]) -> bool:
+    return all(found if part is None else part == found for part, found in zip(template, segments, strict=True))
 
 
 def variables(path: bytes, known: Endpoint) -> dict[str, str]:
