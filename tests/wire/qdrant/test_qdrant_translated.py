@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from fakes.sidecar import Sidecar, SourceUpstream, begin, see
+from qdrant_client import grpc as pb
 from recording import Recording, record
 from scenario import C
 
@@ -16,20 +17,29 @@ from proxy.clock import SystemClock
 from proxy.compare.points import equal
 from proxy.config import Phase
 from proxy.errors import ProxyError
+from proxy.frontends.grpc import framed
 from proxy.frontends.qdrant import QdrantFrontend
 from proxy.frontends.qdrant.routes import is_grpc
-from proxy.model.operation import Scan
+from proxy.model.operation import Done, Scan, SchemaWrite
 from proxy.model.point import Key, Point
 from proxy.model.schema import Product
-from proxy.ports import Outcome, Reply, Request, Route
+from proxy.ports import Kind, Outcome, Reply, Request, Route
 
 
 class Refusing(SourceUpstream):
     async def answer(self, request: Request) -> Reply:
         try:
+            if self._route(request).kind is Kind.SCHEMA:
+                return await self._changed(request)
             return await super().answer(request)
         except ProxyError as error:
             return self._frontend.refuse(request, error)
+
+    async def _changed(self, request: Request) -> Reply:
+        change = self._frontend.decode(request, self._catalog)
+        assert isinstance(change, SchemaWrite)
+        await self._backend.apply(change)
+        return self._frontend.encode(request, change, Done(), self._catalog)
 
     def _route(self, request: Request) -> Route:
         return self._frontend.route(request.method, request.path, "grpc" if is_grpc(request.path) else "rest")
@@ -118,3 +128,29 @@ async def test_partial_updates_beside_each_other_lose_nothing(tmp_path: Path, re
         colors = {key.id: point.payload.get("color") for key, point in target.items()}
         assert colors[1] == "red"
         assert {colors[5], colors[8], colors[11]} == {"blue"}
+
+
+CREATE = {
+    "rest": lambda name: Request(b"PUT", f"/collections/{name}".encode(), (), b'{"vectors":{"size":2,"distance":"Cosine"}}'),
+    "grpc": lambda name: Request(b"POST", b"/qdrant.Collections/Create", (), framed(_creation(name).SerializeToString())),
+}
+
+
+def _creation(name: str) -> Any:
+    params = pb.VectorParams(size=2, distance=pb.Distance.Cosine)
+    return pb.CreateCollection(collection_name=name, vectors_config=pb.VectorsConfig(params=params))
+
+
+@pytest.mark.parametrize("role", ["rest", "grpc"])
+async def test_a_new_collection_is_made_on_both_sides_and_only_once(tmp_path: Path, recording: Recording, role: str) -> None:
+    async with QdrantSidecar(tmp_path, recording) as sidecar:
+        assert await sidecar.send(role, CREATE[role]("before")) is Outcome.ACCEPTED
+        await sidecar.drained()
+        await sidecar.change(Phase.CUTOVER)
+        assert await sidecar.send(role, CREATE[role]("after")) is Outcome.ACCEPTED
+        assert await sidecar.send(role, CREATE[role]("before")) is Outcome.REFUSED
+        await sidecar.drained()
+        for side in (sidecar.source, sidecar.target):
+            assert set(await side.collections()) == {C, "before", "after"}
+        assert sidecar.parts.catalog.schema("after") == await sidecar.source.describe("after")
+        assert sidecar.parts.debts.all() == {}
