@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from fakes.plain_parts import PlainCatalog, PlainDebts
 from qdrant_facade import EVERY_KEY
-from recording import Recording, record
-from scenario import C
+from qdrant_recording import Recording, record
+from qdrant_scenario import C
 
 from proxy.backends.memory import MemoryBackend
 from proxy.clock import SystemClock

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from fakes.sidecar import Sidecar, SourceUpstream, begin, see
 from qdrant_client import grpc as pb
-from recording import Recording, record
-from scenario import C
+from qdrant_recording import Recording, record
+from qdrant_scenario import C
 
 from proxy.backends.memory import MemoryBackend
 from proxy.clock import SystemClock

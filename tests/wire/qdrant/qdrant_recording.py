@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from engine import failure
 from qdrant_client import QdrantClient
 from qdrant_facade import Facade, FacadeServer
-from scenario import WRITES, C, create
+from qdrant_failure import failure
+from qdrant_scenario import WRITES, C, create
 
 from proxy.model.operation import Scan
 from proxy.model.point import Key, Point
