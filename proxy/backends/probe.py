@@ -113,16 +113,16 @@ class Probe:
         return f"GET {self._question.path} was answered with {reply.status_code}"
 
     async def _knock(self, url: str) -> None:
-        async with open_channel(self._side, url) as channel:
-            try:
-                await channel.unary_unary(self._question.health)(b"", timeout=self._side.timeout)
-            except AioRpcError as error:
-                if error.code() is StatusCode.UNIMPLEMENTED:
-                    raise Refused(
-                        f"grpc_url {url} is not {self.product}'s: it does not know {self._question.health}"
-                    ) from error
-                if error.code() in (StatusCode.UNAVAILABLE, StatusCode.DEADLINE_EXCEEDED):
-                    raise Unavailable(f"grpc_url {url} cannot be reached: {error.details()}") from error
+        channel = open_channel(self._side, url)
+        try:
+            await channel.unary_unary(self._question.health)(b"", timeout=self._side.timeout)
+        except AioRpcError as error:
+            if error.code() is StatusCode.UNIMPLEMENTED:
+                raise Refused(f"grpc_url {url} is not {self.product}'s: it does not know {self._question.health}") from error
+            if error.code() in (StatusCode.UNAVAILABLE, StatusCode.DEADLINE_EXCEEDED):
+                raise Unavailable(f"grpc_url {url} cannot be reached: {error.details()}") from error
+        finally:
+            await channel.close()
 
     async def close(self) -> None:
         await self._rest.close()
