@@ -198,6 +198,22 @@ def test_a_point_has_the_vectors_that_it_had_and_no_others(vectors: dict[str, Ve
     assert all(isinstance(v, Sparse) or v.dtype == vectors[name].dtype for name, v in came.vectors.items())
 
 
+def test_where_nothing_of_ours_is_our_names_are_the_clients() -> None:
+    plain = replace(UNNAMED, id_kind=IdKind.INT64)
+    payload: dict[str, Any] = {"": 0, "__rest__": ["x"], "__has_vector": 0, "id": 5, "vector": None}
+
+    (came,) = through(landing_of(plain), point(-7, payload))
+
+    assert equal(point(-7, payload), came, plain, 0)
+
+
+def test_a_row_of_another_length_never_shifts_its_neighbours() -> None:
+    rows = [point(n, None, image=np.ones(length, "f4")) for n, length in enumerate((1, 3))]
+
+    with pytest.raises(Refused, match="dimension"):
+        landing_of(MANY).stored_points(rows)
+
+
 def test_a_point_without_any_vector_comes_back_without() -> None:
     bare = replace(UNNAMED, vectors={})
 
