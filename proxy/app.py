@@ -17,6 +17,7 @@ from typing import Final
 import uvloop
 
 from proxy.backends.milvus.backend import MilvusBackend
+from proxy.backends.probe import Probe
 from proxy.backends.qdrant.backend import QdrantBackend
 from proxy.backfill.backfill import Backfill, BackfillSettings
 from proxy.clock import SystemClock
@@ -28,10 +29,10 @@ from proxy.control.operator import Operator, Standing
 from proxy.control.parts import Parts
 from proxy.control.reload import Reload, exclude
 from proxy.control.stages import Stages
-from proxy.credentials import of_target
 from proxy.door import Door
 from proxy.errors import ConfigError, ProxyError, Refused, Unavailable
 from proxy.frontends.milvus.frontend import MilvusFrontend
+from proxy.frontends.passthrough import PassthroughFrontend
 from proxy.frontends.qdrant.frontend import QdrantFrontend
 from proxy.listening import StopSignal, ask_to_leave, check_free, drain, open_ports
 from proxy.mirror import parts as mirror_parts
@@ -40,8 +41,8 @@ from proxy.mirror.mirror import Mirror
 from proxy.model.place import Place
 from proxy.model.schema import Product
 from proxy.net.listener import Listener
-from proxy.net.upstream import KEPT, Upstream
 from proxy.ports import Backend, Catalog, Clock, Frontend, Roles
+from proxy.roles import before_router, check_roles, relays_only, upstreams
 from proxy.routing.change import Change
 from proxy.routing.phase import PHASES
 from proxy.routing.router import Router
@@ -74,11 +75,6 @@ BACKENDS: Final[Mapping[Product, Callable[[SideConfig, Catalog, Product], Backen
     Product.MILVUS: MilvusBackend,
     Product.QDRANT: lambda side, catalog, _clients: QdrantBackend(side, catalog),
 }
-ROLES: Final[Mapping[Product, Mapping[str, str]]] = {
-    Product.MILVUS: {"grpc": "url"},
-    Product.QDRANT: {"rest": "url", "grpc": "grpc_url"},
-}
-"""Product -> role of a listening port -> the key of the side's address behind it."""
 REACH_PAUSE: Final = 1.0
 RECURSION: Final = 20_000
 """Frames: a client's JSON is read up to 1024 levels deep, and a walk over it takes a few frames a level."""
@@ -135,7 +131,7 @@ async def _serve(path: Path, config: Config, takeover: bool, stop: StopSignal) -
         stack.push(lambda kind, *_: state.release() if kind is None else state.abandon())
         async with _sidecar(path, config, frontend, state, listeners, clock) as parts:
             state.begin()
-            door.open(parts.router)
+            door.open(before_router(parts.router, frontend, config, listeners, clock, stack))
             log.info("ready", extra=_told(config, parts))
             await stop.wait()
             log.info("stopping")
@@ -152,29 +148,20 @@ def _told(config: Config, parts: Parts) -> dict[str, object]:
 
 def _frontend(config: Config, clock: Clock) -> Frontend:
     product = config.source.product
-    if product not in FRONTENDS:
-        raise ConfigError("source.product", f"{product} cannot be a source yet; possible: {', '.join(FRONTENDS)}")
-    if unknown := config.listen.keys() - ROLES[product].keys():
-        raise ConfigError(f"listen.{min(unknown)}", f"{product} has the roles {', '.join(ROLES[product])}")
+    check_roles(config)
+    if (why := relays_only(product, FRONTENDS)) and config.routing.phase is not Phase.PASSTHROUGH:
+        raise ConfigError("routing.phase", why)
     if config.target is not None and config.target.product not in BACKENDS:
         raise ConfigError("target.product", f"{config.target.product} cannot be a target yet; possible: {', '.join(BACKENDS)}")
-    return FRONTENDS[product](clock)
+    return FRONTENDS[product](clock) if product in FRONTENDS else PassthroughFrontend(product)
 
 
 def _side(place: Place, side: SideConfig, catalog: Catalog, config: Config, stack: AsyncExitStack) -> Side:
     with _explained(place):
-        backend = BACKENDS[side.product](side, catalog, config.source.product)
+        relayed = place is Place.SOURCE and side.product not in FRONTENDS
+        backend: Backend = Probe(side) if relayed else BACKENDS[side.product](side, catalog, config.source.product)
         stack.push_async_callback(backend.close)
-        upstreams = {}
-        for role in config.listen if side.product is config.source.product else ():
-            key = ROLES[side.product][role]
-            url = getattr(side, key)
-            if url is None:
-                raise ConfigError(key, f"is needed for listen.{role}")
-            shown = KEPT if place is Place.SOURCE else of_target(side)
-            upstreams[role] = upstream = Upstream(f"{place} {role}", url, side.tls, config.relay, credentials=shown)
-            stack.push_async_callback(upstream.close)
-    return Side(place, side.product, backend, upstreams, side.timeout)
+        return Side(place, side.product, backend, upstreams(place, side, config, stack), side.timeout)
 
 
 @contextmanager
@@ -247,6 +234,7 @@ def compose(
         stages=Stages(stored.migration, router, mirror, catalog, stored.debts, sides),
         tasks=_tasks(config, stored, sides, mirror, clock),
         listeners=listeners,
+        relays_only=relays_only(config.source.product, FRONTENDS),
     )
 
 

@@ -21,6 +21,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from proxy.errors import ConfigError
 from proxy.model.schema import Product
+from proxy.pinecone.hosts import checked_template, spread
 
 
 class Phase(StrEnum):
@@ -52,6 +53,7 @@ class WhenFull(StrEnum):
 
 
 KEY_BYTES: Final = 32
+PINECONE_URL: Final = "https://api.pinecone.io"
 _UNITS = {"ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 SIZES = {"": 1, "B": 1, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "TiB": 2**40}
 
@@ -66,6 +68,10 @@ def _bytes(value: object) -> object:
     if isinstance(value, str) and (found := re.fullmatch(r"(\d+(?:\.\d+)?)\s*(B|KiB|MiB|GiB|TiB)?", value.strip())):
         return int(float(found[1]) * SIZES[found[2] or ""])
     return value
+
+
+def _spread(given: object) -> object:
+    return spread(given) if isinstance(given, dict) else given
 
 
 def _address(value: str) -> str:
@@ -197,7 +203,8 @@ class SideConfig(Group):
     product: Product
     """What runs there; checked at the start."""
     url: str
-    """Base URL. Milvus: gRPC (and REST) address; Qdrant: REST address."""
+    """Base URL. Milvus: gRPC (and REST) address; Qdrant and Weaviate: REST address; Pinecone: the control plane's, and
+    https://api.pinecone.io when absent."""
     grpc_url: str | None = None
     """Qdrant and Weaviate: the gRPC address."""
     token: Secret | None = None
@@ -207,6 +214,13 @@ class SideConfig(Group):
     tls: TlsConfig = TlsConfig()
     timeout: Seconds = 30.0
     """For one of our own calls to this side."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _known_url(cls, given: object) -> object:
+        if isinstance(given, dict) and given.get("product") == Product.PINECONE:
+            return {"url": PINECONE_URL, **given}
+        return given
 
     @model_validator(mode="after")
     def _urls(self) -> SideConfig:
@@ -392,6 +406,14 @@ class RelayConfig(Group):
     """Buffered bytes of all connections together."""
 
 
+class PineconeConfig(Group):
+    """Of a source that is Pinecone, where each index has a host of its own. docs/passthrough.md"""
+
+    data_host: Annotated[str, AfterValidator(checked_template)] | None = None
+    """What clients are told instead of the indexes' hosts, such as `{index}.vectors.internal:5081`; without a port: that of
+    listen.data. Absent: each index gets a port of listen.data."""
+
+
 class TelemetryConfig(Group):
     otlp_endpoint: Endpoint | None = None
     """OTLP over HTTP, such as http://collector:4318; no traces when absent."""
@@ -408,8 +430,9 @@ class Config(Group):
     """The database that the application uses today."""
     target: SideConfig | None = None
     """May be absent in phase passthrough."""
-    listen: Mapping[str, Address]
-    """Role to host:port; the roles that the source's product has (Milvus: grpc)."""
+    listen: Annotated[Mapping[str, Address], BeforeValidator(_spread)]
+    """Role to host:port; the roles that the source's product has. Milvus: grpc; Qdrant and Weaviate: rest, grpc; Pinecone:
+    control, data (host:port, or host:first-last, where each index gets a port), and data.INDEX for the port of one index."""
     listen_tls: ListenTls | None = None
     """TLS on those ports; none when absent. Its files are followed when they change, as those of `tls` are."""
     admin: AdminConfig = AdminConfig()
@@ -425,6 +448,7 @@ class Config(Group):
     cutover: CutoverConfig = CutoverConfig()
     relay: RelayConfig = RelayConfig()
     telemetry: TelemetryConfig = TelemetryConfig()
+    pinecone: PineconeConfig = PineconeConfig()
 
     @model_validator(mode="after")
     def _whole(self) -> Config:

@@ -36,3 +36,5 @@ class Parts:
     tasks: Tasks
     listeners: Mapping[str, Listener]
     """By role."""
+    relays_only: str
+    """Why the source can do no more than phase passthrough; "" where it can."""

@@ -66,13 +66,14 @@ class Surroundings:
 class Exchange:
     """ports.Exchange, driven by its client's end."""
 
-    __slots__ = ("_held", "_size", "_waiting", "_way", "around", "client", "head", "method", "path")
+    __slots__ = ("_held", "_size", "_waiting", "_way", "around", "authority", "client", "head", "method", "path")
 
     def __init__(self, client: ClientEnd, head: RequestHead, first: Piece, around: Surroundings) -> None:
         self.client = client
         self.head = head
         self.method = head.method
         self.path = head.path
+        self.authority = head.authority
         self.around = around
         self._waiting: list[Piece] | None = [first]
         self._held = 0

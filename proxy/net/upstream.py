@@ -15,6 +15,7 @@ from proxy.net.tls import towards_side
 from proxy.ports import Headers
 
 _PORTS = {"http": 80, "https": 443}
+_PLAIN: Headers = ((b"accept-encoding", b"identity"),)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +45,19 @@ KEPT = Credentials()
 class Upstream:
     """ports.Upstream. Made inside the running loop. HTTP/2 with prior knowledge over http, by ALPN over https."""
 
-    def __init__(self, name: str, url: str, tls: TlsConfig, relay: RelayConfig, *, credentials: Credentials = KEPT) -> None:
-        """Over https requests name the upstream's host instead of the client's.
+    def __init__(
+        self,
+        name: str,
+        url: str,
+        tls: TlsConfig,
+        relay: RelayConfig,
+        *,
+        credentials: Credentials = KEPT,
+        rewrite_host: bool | None = None,
+        readable: bool = False,
+    ) -> None:
+        """`rewrite_host`: requests name the upstream's host instead of the client's; None: over https only.
+        `readable`: replies are asked for without compression, whatever the client takes.
 
         Raises ConfigError for a URL or TLS files that cannot be used.
         """
@@ -53,7 +65,7 @@ class Upstream:
         if parts.scheme not in _PORTS or not parts.hostname:
             raise ConfigError(name, f"{url!r} is not like http://host:port")
         secure = parts.scheme == "https"
-        authority = parts.netloc.encode() if secure else None
+        authority = parts.netloc.encode() if (secure if rewrite_host is None else rewrite_host) else None
         self._name = name
         self._tasks = Owned()
         self._pools: dict[Version, Pool] = {}
@@ -64,7 +76,7 @@ class Upstream:
                 parts.port or _PORTS[parts.scheme],
                 towards_side(tls, version) if secure else None,
                 tls.server_name or parts.hostname,
-                _rewrite(authority, credentials, version),
+                _rewrite(authority, credentials, version, _PLAIN if readable else ()),
                 relay,
             )
             self._pools[version] = pool(port, self._tasks)
@@ -97,6 +109,8 @@ class Upstream:
         await self._tasks.close()
 
 
-def _rewrite(authority: bytes | None, credentials: Credentials, version: Version) -> Rewrite | None:
-    rewrite = Rewrite(authority, credentials.names, credentials.shown.get(version, ()))
+def _rewrite(authority: bytes | None, credentials: Credentials, version: Version, instead: Headers) -> Rewrite | None:
+    """`instead`: fields in place of those of the same name."""
+    dropped = credentials.names | {name for name, _ in instead}
+    rewrite = Rewrite(authority, frozenset(dropped), (*credentials.shown.get(version, ()), *instead))
     return None if rewrite == Rewrite() else rewrite

@@ -25,7 +25,7 @@ FORMAT: Final = 1
 """Of everything in the directory; grows when a later version cannot read what an earlier one wrote."""
 LOCK_POLL: Final = 0.02
 """Seconds between tries while another process still holds the lock."""
-_OURS: Final = ("migration.json", "running", "state.db*", "journal.db*")
+_OURS: Final = ("migration.json", "running", "pinecone.json", "state.db*", "journal.db*")
 BOOT_ID: Final = Path("/proc/sys/kernel/random/boot_id")
 
 
@@ -144,7 +144,7 @@ class StateDir:
         known = self._known()
         self._fresh = known is None
         if known is None or (known.source == identity.source and not known.target):
-            _write(self._identity, json.dumps({"format": FORMAT, **asdict(identity)}))
+            write_whole(self._identity, json.dumps({"format": FORMAT, **asdict(identity)}))
         elif known.source != identity.source or identity.target not in ("", known.target):
             raise Refused(
                 f"the state directory {self.path} belongs to the migration {known}, not to {identity}; "
@@ -166,7 +166,7 @@ class StateDir:
 
     def acknowledge(self) -> None:
         """What follows from a power loss is durable elsewhere, so the next start need not be told again."""
-        _write(self._running, _boot_id())
+        write_whole(self._running, _boot_id())
 
     def _note_last_stop(self) -> None:
         self.unclean = self._running.exists()
@@ -192,8 +192,8 @@ def _try_lock(lock: int) -> bool:
     return True
 
 
-def _write(path: Path, text: str) -> None:
-    """Whole or not at all, and durable."""
+def write_whole(path: Path, text: str) -> None:
+    """Or not at all; durable. Raises Unavailable."""
     part = path.with_suffix(".part")
     try:
         file = os.open(part, os.O_CREAT | os.O_TRUNC | os.O_WRONLY, 0o600)

@@ -139,7 +139,7 @@ def _request(wire: bytes) -> Request:
     headers = fields.headers
     _check(wire, method, version, fields, headers)
     body = 0 if (declared := _declared_body(headers)) == UNTIL_CLOSE else declared
-    head = RequestHead(method, fields.url, headers, body if body >= 0 else None)
+    head = RequestHead(method, fields.url, headers, body if body >= 0 else None, dict(headers).get(b"host", b""))
     keep_alive = version == "1.1" and b"close" not in _tokens(headers, b"connection")
     expects = _expects(headers) and body != 0
     return Request(head, _for_upstream(wire, fields.raw, headers), body, keep_alive, version == "1.1", expects)

@@ -219,7 +219,8 @@ def _request_head(block: bytes) -> RequestHead:
     if not pseudo[b":path"].startswith(b"/") and pseudo[b":path"] != b"*":
         raise Malformed("the path is not absolute")
     _check_fields(rest)
-    return RequestHead(pseudo[b":method"], pseudo[b":path"], rest, _length(rest))
+    authority = pseudo.get(b":authority") or dict(rest).get(b"host", b"")
+    return RequestHead(pseudo[b":method"], pseudo[b":path"], rest, _length(rest), authority)
 
 
 def _leading_pseudo(headers: Headers) -> int:

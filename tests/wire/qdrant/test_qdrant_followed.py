@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from collections_scenario import CHANGES
-from engine import failure
+from qdrant_changes import CHANGES
 from qdrant_client import QdrantClient
 from qdrant_facade import Catalog, FacadeServer
+from qdrant_failure import failure
 
 from proxy.backends.qdrant.backend import QdrantBackend
 from proxy.config import SideConfig

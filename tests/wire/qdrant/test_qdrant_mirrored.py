@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from engine import failure
 from fakes.plain_parts import PlainCatalog, PlainDebts
-from qdrant_client import QdrantClient
-from qdrant_facade import EVERY_KEY, Facade, FacadeServer
-from scenario import WRITES, C, create
+from qdrant_facade import EVERY_KEY
+from qdrant_recording import Recording, record
+from qdrant_scenario import C
 
 from proxy.backends.memory import MemoryBackend
 from proxy.clock import SystemClock
@@ -31,27 +29,9 @@ DIRECT = {"upsert", "upsert of columns", "upsert of every spelling of a uuid", "
 """The request holds the whole states: they are written without a look at the source."""
 
 
-@dataclass
-class Recording:
-    schema: Schema
-    asked: dict[str, list[tuple[str, Request]]]
-    """Role and request, by the name of the step."""
-
-
 @pytest.fixture(scope="module", params=[False, True], ids=["rest", "grpc"])
 def recording(request: pytest.FixtureRequest) -> Recording:
-    with FacadeServer(Facade()) as server:
-        client = server.client(prefer_grpc=request.param)
-        create(client)
-        asked = {name: _asked(server, client, name) for name in WRITES}
-        client.close()
-        return Recording(server.facade.catalog.schema(C), asked)
-
-
-def _asked(server: FacadeServer, client: QdrantClient, name: str) -> list[tuple[str, Request]]:
-    before = len(server.facade.asked)
-    failure(client, WRITES[name])
-    return server.facade.asked[before:]
+    return record(prefer_grpc=request.param)
 
 
 @pytest.fixture
@@ -120,9 +100,9 @@ async def _agree(stage: Stage, schema: Schema, after: str) -> None:
 
 
 async def test_every_write_reaches_the_secondary_as_it_was_on_the_primary(stage: Stage, recording: Recording) -> None:
-    for name, asked in recording.asked.items():
+    for name, step in recording.steps.items():
         before = stage.source.fetched
-        for role, request in asked:
+        for role, request in step.asked:
             await mirrored(stage, role, request)
         await stage.quiet()
         await _agree(stage, recording.schema, name)
@@ -132,7 +112,7 @@ async def test_every_write_reaches_the_secondary_as_it_was_on_the_primary(stage:
 
 
 async def test_writes_beside_each_other_end_as_they_did_on_the_primary(stage: Stage, recording: Recording) -> None:
-    asked = [each for name, several in recording.asked.items() for each in several if name != "no such collection"]
+    asked = [each for name, step in recording.steps.items() for each in step.asked if name != "no such collection"]
     for start in range(0, len(asked), 6):
         await asyncio.gather(*(mirrored(stage, role, request) for role, request in asked[start : start + 6]))
     await stage.quiet()
@@ -140,7 +120,7 @@ async def test_writes_beside_each_other_end_as_they_did_on_the_primary(stage: St
 
 
 async def test_what_is_only_acknowledged_is_settled_again_when_it_must_have_landed(stage: Stage, recording: Recording) -> None:
-    ((role, request),) = recording.asked["upsert without waiting"]
+    ((role, request),) = recording.steps["upsert without waiting"].asked
     ticket = stage.mirror.begin(request, stage.frontend.route(request.method, request.path, role), role)
     write = stage.frontend.decode(request, stage.catalog)
     assert isinstance(write, Put)
