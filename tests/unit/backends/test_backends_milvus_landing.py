@@ -371,7 +371,7 @@ def test_a_fit_tells_what_changes_on_the_way() -> None:
 
     said = "\n".join(found.losses)
     assert found.refusals == ()
-    assert found.target["collection"] == "my_x2d_docs"
+    assert orjson.loads(orjson.dumps(found.target))["collection"] == "my_x2d_docs"
     assert found.target["indexes"]["words"] == {"index_type": "SPARSE_INVERTED_INDEX", "metric_type": "IP"}
     for part in ("named my_x2d_docs", "__id__", "is the field my_x2d_text", "float32 instead of uint8", "negative", "64 KB",
                  "without a payload index, so that filters on them are slower: image", "image as _image"):  # fmt: skip
