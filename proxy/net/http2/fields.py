@@ -61,6 +61,8 @@ class FieldDecoder:
         return self._by_table(block)
 
     def _by_table(self, block: bytes) -> bytes:
+        if self.acknowledged and b"\x20" < block.lstrip(_EMPTY_TABLE)[:1] < b"\x40":
+            raise ConnectionFault(Code.COMPRESSION_ERROR, "a table larger than our SETTINGS allow")
         try:
             headers = self._table.decode(block, raw=True)
         except hpack.OversizedHeaderListError as error:
