@@ -13,6 +13,7 @@ from typing import Final
 import httptools
 
 from proxy.net.ends import RequestHead
+from proxy.net.http1 import targets
 from proxy.ports import Headers
 
 END: Final = b"\r\n\r\n"
@@ -37,7 +38,7 @@ class BadHead(Exception):
 class Request:
     head: RequestHead
     wire: bytes
-    """To be sent on: without fields for one hop, without Expect."""
+    """To be sent on: to a path, without fields for one hop, without Expect."""
     body: int
     """Bytes, or CHUNKED."""
     keep_alive: bool
@@ -134,16 +135,19 @@ def _request(wire: bytes) -> Request:
         raise BadHead(400, str(error)) from error
     method, version = parser.get_method(), parser.get_http_version()
     headers = fields.headers
-    _check(wire, method, version, fields, headers)
+    path = _checked(wire, method, version, fields, headers)
     body = 0 if (declared := _declared_body(headers)) == UNTIL_CLOSE else declared
-    head = RequestHead(method, fields.url, headers, body if body >= 0 else None)
-    keep_alive = version == "1.1" and b"close" not in _tokens(headers, b"connection")
-    expects = _expects(headers) and body != 0
-    return Request(head, _for_upstream(wire, fields.raw, headers), body, keep_alive, version == "1.1", expects)
+    head = RequestHead(method, path, headers, body if body >= 0 else None)
+    modern = version == "1.1"
+    expects = modern and _expects(headers) and body != 0
+    onward = _for_upstream(wire, fields.raw, headers)
+    if path != fields.url:
+        onward = onward.replace(b" %s " % fields.url, b" %s " % path, 1)
+    return Request(head, onward, body, modern and b"close" not in _tokens(headers, b"connection"), modern, expects)
 
 
-def _check(wire: bytes, method: bytes, version: str, fields: _Fields, headers: Headers) -> None:
-    """What llhttp lets pass."""
+def _checked(wire: bytes, method: bytes, version: str, fields: _Fields, headers: Headers) -> bytes:
+    """The path; refuses what llhttp lets pass."""
     if version not in ("1.0", "1.1"):
         raise BadHead(505, "only HTTP/1.0, HTTP/1.1 and HTTP/2 are spoken")
     if method == b"CONNECT":
@@ -155,6 +159,10 @@ def _check(wire: bytes, method: bytes, version: str, fields: _Fields, headers: H
         raise BadHead(400, "there must be one Host")
     if version == "1.0" and any(name == b"transfer-encoding" for name, _ in headers):
         raise BadHead(400, "HTTP/1.0 has no Transfer-Encoding")
+    try:
+        return targets.path(method, fields.url, hosts[0] if hosts else b"")
+    except targets.BadTarget as error:
+        raise BadHead(400, str(error)) from error
 
 
 def _declared_body(headers: Headers) -> int:
@@ -202,7 +210,10 @@ def _reply(wire: bytes, bodiless: bool) -> Reply:
     if not fields.complete or status < 100 or status == 101:
         raise BadHead(502, "the upstream's reply has no sound head")
     body = 0 if bodiless or status < 200 or status in (204, 304) else _declared_body(headers)
-    keep_alive = parser.get_http_version() == "1.1" and b"close" not in _tokens(headers, b"connection") and body != UNTIL_CLOSE
+    modern = parser.get_http_version() == "1.1"
+    if body == CHUNKED and not modern:
+        raise BadHead(502, "HTTP/1.0 has no Transfer-Encoding")
+    keep_alive = modern and b"close" not in _tokens(headers, b"connection") and body != UNTIL_CLOSE
     found = Reply(status, headers, wire, body, keep_alive)
     return _for_client(found, fields.raw)
 

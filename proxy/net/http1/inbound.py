@@ -66,10 +66,9 @@ class ClientConnection(asyncio.Protocol):
             self._advance()
 
     def eof_received(self) -> bool:
-        """A client may close its half and still wait for the reply."""
-        self._half_closed = self._last = True
-        waits = self._request is not None and self._body is None and self._lingering is None
-        return waits and self.transport.get_extra_info("ssl_object") is None
+        """A client may close its half and still wait for the replies to all that it asked."""
+        self._half_closed = True
+        return not self._starved and self._lingering is None and self.transport.get_extra_info("ssl_object") is None
 
     def pause_writing(self) -> None:
         self._writing_paused = True
@@ -97,6 +96,13 @@ class ClientConnection(asyncio.Protocol):
         finally:
             self._advancing = False
         self._throttle()
+        if self._half_closed and self._starved:
+            self.transport.close()
+
+    @property
+    def _starved(self) -> bool:
+        """Without more bytes nothing more happens."""
+        return self._body is not None or (self._request is None and not (self._writing_paused and self._rest))
 
     def _step(self) -> bool:
         """False where more bytes, the end of the present reply, or a client that reads, must come first."""
@@ -179,11 +185,14 @@ class ClientConnection(asyncio.Protocol):
 
     def _reply_head(self, wire: bytes) -> bytes:
         bodiless = self._request is not None and self._request.head.method == b"HEAD"
-        self._last = self._last or self.draining or heads.reply(wire, bodiless=bodiless).body == heads.UNTIL_CLOSE
+        self._last = self._is_last() or heads.reply(wire, bodiless=bodiless).body == heads.UNTIL_CLOSE
         return heads.closing(wire) if self._last else wire
 
+    def _is_last(self) -> bool:
+        return self._last or self.draining or (self._half_closed and not self._rest)
+
     def answer(self, reply: Reply) -> None:
-        self._last = self._last or self.draining or self._body is not None
+        self._last = self._is_last() or self._body is not None
         head_only = self._request is not None and self._request.head.method == b"HEAD"
         self.transport.write(_encode(reply, last=self._last, head_only=head_only))
         self._replied()

@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 import uvloop
+from net_h1_peers import Client as Http1Client
+from net_h1_peers import Server as Http1Server
 
 from proxy.config import ListenTls, RelayConfig, TlsConfig
 from proxy.net.limits import Budget
@@ -138,3 +140,23 @@ class Notes:
 @pytest.fixture
 def notes() -> type[Notes]:
     return Notes
+
+
+@pytest.fixture
+async def h1_server() -> AsyncIterator[Http1Server]:
+    server = Http1Server()
+    await server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+async def h1_proxy(h1_server: Http1Server, start: Start) -> Proxy:
+    return await start(h1_server.url, bridge=0.5)
+
+
+@pytest.fixture
+async def h1_client(h1_proxy: Proxy) -> AsyncIterator[Http1Client]:
+    reader, writer = await asyncio.open_connection(h1_proxy.host, h1_proxy.port)
+    yield Http1Client(reader, writer)
+    writer.close()

@@ -5,82 +5,26 @@ from __future__ import annotations
 import asyncio
 import socket
 import struct
-from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
-from net_ports import Port
+from net_h1_peers import OK
 
 from proxy.ports import RelayTo, Reply, Request
 
-Script = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
-OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 
-
-class Server(Port):
-    """Plays a script on each connection, and writes down the heads it saw."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.script: Script = self.answer_ok
-        self.heads: list[bytes] = []
-        self.connections = 0
-
-    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self.connections += 1
-        await self.script(reader, writer)
-
-    async def head(self, reader: asyncio.StreamReader) -> bytes:
-        head = await reader.readuntil(b"\r\n\r\n")
-        self.heads.append(head)
-        return head
-
-    async def answer_ok(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        while True:
-            head = await self.head(reader)
-            length = next((int(line[15:]) for line in head.split(b"\r\n") if line.lower().startswith(b"content-length")), 0)
-            await reader.readexactly(length)
-            writer.write(OK)
+@pytest.fixture
+def server(h1_server):
+    return h1_server
 
 
 @pytest.fixture
-async def server() -> AsyncIterator[Server]:
-    server = Server()
-    await server.start()
-    yield server
-    server.stop()
+def proxy(h1_proxy):
+    return h1_proxy
 
 
 @pytest.fixture
-async def proxy(server, start):
-    return await start(server.url, bridge=0.5)
-
-
-class Client:
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self.reader = reader
-        self.writer = writer
-
-    def send(self, wire: bytes) -> None:
-        self.writer.write(wire)
-
-    async def receive(self, wire: bytes) -> None:
-        async with asyncio.timeout(5):
-            assert await self.reader.readexactly(len(wire)) == wire
-
-    async def receive_head(self) -> bytes:
-        async with asyncio.timeout(5):
-            return await self.reader.readuntil(b"\r\n\r\n")
-
-    async def rest(self) -> bytes:
-        async with asyncio.timeout(5):
-            return await self.reader.read()
-
-
-@pytest.fixture
-async def client(proxy) -> AsyncIterator[Client]:
-    reader, writer = await asyncio.open_connection(proxy.host, proxy.port)
-    yield Client(reader, writer)
-    writer.close()
+def client(h1_client):
+    return h1_client
 
 
 GET = b"GET /a?b=c HTTP/1.1\r\nHost: x\r\nX-Odd-Case: y\r\n\r\n"
@@ -243,82 +187,6 @@ async def test_naming_the_length_in_connection_does_not_remove_it(client, server
 async def test_http_1_0_is_answered_and_closed(client):
     client.send(b"GET / HTTP/1.0\r\n\r\n")
     assert (await client.rest()).endswith(b"\r\nok")
-
-
-POST = b"POST / HTTP/1.1\r\nHost: x\r\n"
-SMUGGLING = {
-    "length and chunked": POST + b"Content-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
-    "chunked and length": POST + b"Transfer-Encoding: chunked\r\nContent-Length: 3\r\n\r\n0\r\n\r\n",
-    "two lengths": POST + b"Content-Length: 3\r\nContent-Length: 4\r\n\r\nabcd",
-    "the same length twice": POST + b"Content-Length: 3\r\nContent-Length: 3\r\n\r\nabc",
-    "a list of lengths": POST + b"Content-Length: 3, 3\r\n\r\nabc",
-    "a signed length": POST + b"Content-Length: +3\r\n\r\nabc",
-    "a bare LF after the start": b"GET / HTTP/1.1\nHost: x\n\n",
-    "a bare LF in a field": POST + b"A: b\nC: d\r\n\r\n",
-    "a bare CR": POST + b"A: b\rC: d\r\n\r\n",
-    "a fold": POST + b"A: b\r\n c\r\n\r\n",
-    "a space before the colon": POST + b"Content-Length : 3\r\n\r\nabc",
-    "NUL in a value": POST + b"A: \0\r\n\r\n",
-    "another coding last": POST + b"Transfer-Encoding: chunked, gzip\r\n\r\n",
-    "a coding twice": POST + b"Transfer-Encoding: chunked\r\nTransfer-Encoding: identity\r\n\r\n",
-    "a disguised coding": POST + b"Transfer-Encoding: \x0bchunked\r\n\r\n",
-    "chunked in HTTP/1.0": b"POST / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
-    "two hosts": POST + b"Host: y\r\n\r\n",
-    "no host": b"GET / HTTP/1.1\r\n\r\n",
-    "two spaces": b"GET  / HTTP/1.1\r\nHost: x\r\n\r\n",
-    "no field name": POST + b": x\r\n\r\n",
-    "a line that is no field": POST + b"what\r\n\r\n",
-}
-
-
-@pytest.mark.parametrize("wire", SMUGGLING.values(), ids=SMUGGLING)
-async def test_ambiguous_requests_are_refused(client, server, wire):
-    client.send(wire)
-    reply = await client.rest()
-    assert reply.startswith(b"HTTP/1.1 400 ")
-    assert b"connection: close" in reply
-    assert server.heads == []
-
-
-async def test_codings_that_nobody_speaks_are_refused(client, server):
-    client.send(POST + b"Transfer-Encoding: gzip, chunked\r\n\r\n")
-    assert (await client.rest()).startswith(b"HTTP/1.1 501 ")
-
-
-BROKEN_CHUNKS = [
-    b"3\nabc\r\n0\r\n\r\n",
-    b"x\r\n",
-    b"3\r\nabcd\r\n0\r\n\r\n",
-    b"-1\r\n",
-    b"3 3\r\nabc\r\n",
-    b"f" * 20 + b"\r\n",
-    b";" * 300,
-]
-
-
-@pytest.mark.parametrize("wire", BROKEN_CHUNKS)
-async def test_a_broken_chunk_ends_the_connection_without_a_whole_request_upstream(client, server, wire):
-    client.send(POST + b"Transfer-Encoding: chunked\r\n\r\n" + wire)
-    with pytest.raises((asyncio.IncompleteReadError, ConnectionError)):
-        await client.receive_head()
-
-
-async def test_a_head_that_is_too_large_is_refused(client):
-    client.send(b"GET / HTTP/1.1\r\nHost: x\r\nX: " + b"y" * 70_000)
-    assert (await client.rest()).startswith(b"HTTP/1.1 431 ")
-
-
-@pytest.mark.parametrize(
-    ("wire", "status"),
-    [
-        (b"BREW / HTTP/1.1\r\nHost: x\r\n\r\n", b"501"),
-        (b"CONNECT a:1 HTTP/1.1\r\nHost: a:1\r\n\r\n", b"501"),
-        (b"GET / HTTP/2.0\r\nHost: x\r\n\r\n", b"505"),
-    ],
-)
-async def test_what_is_not_spoken_is_refused_by_name(client, wire, status):
-    client.send(wire)
-    assert (await client.rest()).split()[1] == status
 
 
 async def test_an_upstream_that_dies_in_its_reply_does_not_make_it_look_whole(client, server):

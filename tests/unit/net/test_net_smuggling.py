@@ -1,0 +1,98 @@
+"""Requests of HTTP/1.1 whose end two servers could see in different places: refused, and nothing of them goes on."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+
+@pytest.fixture
+def server(h1_server):
+    return h1_server
+
+
+@pytest.fixture
+def proxy(h1_proxy):
+    return h1_proxy
+
+
+@pytest.fixture
+def client(h1_client):
+    return h1_client
+
+
+POST = b"POST / HTTP/1.1\r\nHost: x\r\n"
+SMUGGLING = {
+    "length and chunked": POST + b"Content-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+    "chunked and length": POST + b"Transfer-Encoding: chunked\r\nContent-Length: 3\r\n\r\n0\r\n\r\n",
+    "two lengths": POST + b"Content-Length: 3\r\nContent-Length: 4\r\n\r\nabcd",
+    "the same length twice": POST + b"Content-Length: 3\r\nContent-Length: 3\r\n\r\nabc",
+    "a list of lengths": POST + b"Content-Length: 3, 3\r\n\r\nabc",
+    "a signed length": POST + b"Content-Length: +3\r\n\r\nabc",
+    "a bare LF after the start": b"GET / HTTP/1.1\nHost: x\n\n",
+    "a bare LF in a field": POST + b"A: b\nC: d\r\n\r\n",
+    "a bare CR": POST + b"A: b\rC: d\r\n\r\n",
+    "a fold": POST + b"A: b\r\n c\r\n\r\n",
+    "a space before the colon": POST + b"Content-Length : 3\r\n\r\nabc",
+    "NUL in a value": POST + b"A: \0\r\n\r\n",
+    "another coding last": POST + b"Transfer-Encoding: chunked, gzip\r\n\r\n",
+    "a coding twice": POST + b"Transfer-Encoding: chunked\r\nTransfer-Encoding: identity\r\n\r\n",
+    "a disguised coding": POST + b"Transfer-Encoding: \x0bchunked\r\n\r\n",
+    "chunked in HTTP/1.0": b"POST / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+    "two hosts": POST + b"Host: y\r\n\r\n",
+    "no host": b"GET / HTTP/1.1\r\n\r\n",
+    "two spaces": b"GET  / HTTP/1.1\r\nHost: x\r\n\r\n",
+    "no field name": POST + b": x\r\n\r\n",
+    "a line that is no field": POST + b"what\r\n\r\n",
+}
+
+
+@pytest.mark.parametrize("wire", SMUGGLING.values(), ids=SMUGGLING)
+async def test_ambiguous_requests_are_refused(client, server, wire):
+    client.send(wire)
+    reply = await client.rest()
+    assert reply.startswith(b"HTTP/1.1 400 ")
+    assert b"connection: close" in reply
+    assert server.heads == []
+
+
+async def test_codings_that_nobody_speaks_are_refused(client, server):
+    client.send(POST + b"Transfer-Encoding: gzip, chunked\r\n\r\n")
+    assert (await client.rest()).startswith(b"HTTP/1.1 501 ")
+
+
+BROKEN_CHUNKS = [
+    b"3\nabc\r\n0\r\n\r\n",
+    b"x\r\n",
+    b"3\r\nabcd\r\n0\r\n\r\n",
+    b"-1\r\n",
+    b"3 3\r\nabc\r\n",
+    b"f" * 20 + b"\r\n",
+    b";" * 300,
+]
+
+
+@pytest.mark.parametrize("wire", BROKEN_CHUNKS)
+async def test_a_broken_chunk_ends_the_connection_without_a_whole_request_upstream(client, server, wire):
+    client.send(POST + b"Transfer-Encoding: chunked\r\n\r\n" + wire)
+    with pytest.raises((asyncio.IncompleteReadError, ConnectionError)):
+        await client.receive_head()
+
+
+async def test_a_head_that_is_too_large_is_refused(client):
+    client.send(b"GET / HTTP/1.1\r\nHost: x\r\nX: " + b"y" * 70_000)
+    assert (await client.rest()).startswith(b"HTTP/1.1 431 ")
+
+
+@pytest.mark.parametrize(
+    ("wire", "status"),
+    [
+        (b"BREW / HTTP/1.1\r\nHost: x\r\n\r\n", b"501"),
+        (b"CONNECT a:1 HTTP/1.1\r\nHost: a:1\r\n\r\n", b"501"),
+        (b"GET / HTTP/2.0\r\nHost: x\r\n\r\n", b"505"),
+    ],
+)
+async def test_what_is_not_spoken_is_refused_by_name(client, wire, status):
+    client.send(wire)
+    assert (await client.rest()).split()[1] == status
