@@ -12,8 +12,8 @@ from typing import Final
 
 import httptools
 
+from proxy.net import targets
 from proxy.net.ends import RequestHead
-from proxy.net.http1 import targets
 from proxy.ports import Headers
 
 END: Final = b"\r\n\r\n"

@@ -60,6 +60,10 @@ class Connection(asyncio.Protocol, Generic[S]):
         """By the peer; the stream is in no table any more."""
         raise NotImplementedError
 
+    def stream_broken(self, stream: S, fault: StreamFault) -> None:
+        """The peer broke a rule, and we have reset the stream."""
+        self.stream_reset(stream, fault.code)
+
     def goaway(self, last_stream_id: int, code: int, text: str) -> None:
         raise NotImplementedError
 
@@ -174,7 +178,7 @@ class Connection(asyncio.Protocol, Generic[S]):
             self._remember(fault.stream_id)
         else:
             self.reset(stream, fault.code)
-            self.stream_reset(stream, fault.code)
+            self.stream_broken(stream, fault)
 
     def _data(self, flags: int, stream_id: int, payload: bytes) -> None:
         size = len(payload)

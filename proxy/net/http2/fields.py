@@ -15,6 +15,7 @@ from typing import Final
 import hpack
 from hpack.table import HeaderTable
 
+from proxy.net import targets
 from proxy.net.ends import RequestHead
 from proxy.net.http2.frames import Code, ConnectionFault
 from proxy.ports import Headers
@@ -32,6 +33,8 @@ _EMPTY_TABLE: Final = b"\x20"
 """The instruction "my table has size 0"."""
 _NAME: Final = re.compile(rb"[!#$%&'*+\-.^_`|~0-9a-z]+")
 _VALUE: Final = re.compile(rb"(?:[^\0\r\n \t](?:[^\0\r\n]*[^\0\r\n \t])?)?")
+_SCHEME: Final = re.compile(rb"[A-Za-z][A-Za-z0-9+\-.]*")
+_METHOD: Final = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _ONE_HOP: Final = frozenset({b"connection", b"keep-alive", b"proxy-connection", b"transfer-encoding", b"upgrade"})
 _PSEUDO: Final = frozenset({b":method", b":path", b":scheme", b":authority"})
 _REQUIRED: Final = frozenset({b":method", b":path", b":scheme"})
@@ -215,10 +218,22 @@ def _request_head(block: bytes) -> RequestHead:
     rest = headers[len(pseudo) :]  # holds a pseudo-header, which no field's name may be, where one came late or twice
     if not (_REQUIRED <= pseudo.keys() <= _PSEUDO):
         raise Malformed("pseudo-headers are missing, unknown or repeated")
-    if not pseudo[b":path"].startswith(b"/") and pseudo[b":path"] != b"*":
-        raise Malformed("the path is not absolute")
     _check_fields(rest)
+    _check_pseudo(pseudo, {value for name, value in rest if name == b"host"})
     return RequestHead(pseudo[b":method"], pseudo[b":path"], rest, _length(rest))
+
+
+def _check_pseudo(pseudo: dict[bytes, bytes], hosts: set[bytes]) -> None:
+    if not _METHOD.fullmatch(pseudo[b":method"]) or not _SCHEME.fullmatch(pseudo[b":scheme"]):
+        raise Malformed("the method or the scheme is no word")
+    if b":authority" in pseudo:
+        hosts.add(pseudo[b":authority"])
+    if len(hosts) > 1:
+        raise Malformed("the request names two hosts")
+    try:
+        targets.check(pseudo[b":method"], pseudo[b":path"], next(iter(hosts), b""))
+    except targets.BadTarget as error:
+        raise Malformed(str(error)) from error
 
 
 def _leading_pseudo(headers: Headers) -> int:

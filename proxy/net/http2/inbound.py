@@ -105,6 +105,7 @@ class ClientConnection(Connection[ClientStream]):
         self._preface = True
         self._told = False  # our last GOAWAY is out
         self._used = self._loop.time()
+        self._draining_since = 0.0
         self._head_since: float | None = None  # for how long one is incomplete, as sweep sees it
 
     def opening(self) -> bytes:
@@ -180,14 +181,18 @@ class ClientConnection(Connection[ClientStream]):
         """No stream is lost: only when the client has seen the first GOAWAY (its PING comes back) the second names the last."""
         if not self.draining and not self.closed:
             self.draining = True
+            self._draining_since = self._loop.time()
             self.sender.put(frames.goaway(frames.MAX_STREAM_ID, Code.NO_ERROR, "the proxy is going away"))
             self.sender.put(frames.frame(frames.PING, 0, 0, _DRAIN_PING))
 
     def pong(self, payload: bytes) -> None:
         if self.draining and not self._told and payload == _DRAIN_PING:
-            self._told = True
-            self.sender.put(frames.goaway(self.last_stream_id, Code.NO_ERROR))
-            self._close_if_drained()
+            self._name_last()
+
+    def _name_last(self) -> None:
+        self._told = True
+        self.sender.put(frames.goaway(self.last_stream_id, Code.NO_ERROR))
+        self._close_if_drained()
 
     def _close_if_drained(self) -> None:
         if self._told and not self.streams and not self.closed:
@@ -203,6 +208,9 @@ class ClientConnection(Connection[ClientStream]):
             self._used = now
             for stream in list(self.streams.values()):
                 stream.exchange.sweep(now)
+        elif self.draining:
+            if now - self._draining_since > HEAD_TIMEOUT and not self.closed:  # nobody is there to answer the PING
+                self._name_last()
         elif now - self._used > self._around.relay.idle_timeout:
             self.drain()
         self._await_head(now)

@@ -1,0 +1,187 @@
+"""HTTP/2 where a peer errs or goes: replies that are none, stream ids that run out, clients that no longer answer."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import h2.events
+import pytest
+from h2.errors import ErrorCodes
+from h2.settings import SettingCodes
+from net_h2_peers import GRPC, Peer, Upstream
+
+from proxy.net.ends import Version
+from proxy.net.http2.fields import encode
+
+HEADERS, TRAILING = 1, 4
+END_STREAM = 1
+PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+
+
+def frame(kind: int, flags: int, stream_id: int, payload: bytes = b"") -> bytes:
+    return len(payload).to_bytes(3) + bytes((kind, flags)) + stream_id.to_bytes(4) + payload
+
+
+@pytest.fixture
+async def server() -> AsyncIterator[Upstream]:
+    server = Upstream()
+    await server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+async def connect():
+    peers: list[Peer] = []
+    tasks: set[asyncio.Task[None]] = set()
+
+    async def connect(proxy) -> Peer:
+        peer = Peer(*await asyncio.open_connection(proxy.host, proxy.port), client=True)
+        peers.append(peer)
+        tasks.add(asyncio.get_running_loop().create_task(peer.run()))
+        await peer.first(h2.events.RemoteSettingsChanged)
+        return peer
+
+    yield connect
+    for peer in peers:
+        peer.writer.transport.abort()
+    await asyncio.gather(*tasks)
+
+
+BROKEN = {
+    "a reply without a status": [(0, [(b"x", b"y")])],
+    "a status that is no number": [(0, [(b":status", b"2x0")])],
+    "a switch of protocols": [(0, [(b":status", b"101")])],
+    "an interim reply that is the last": [(END_STREAM, [(b":status", b"103")])],
+}
+
+
+@pytest.mark.parametrize("blocks", BROKEN.values(), ids=BROKEN)
+async def test_a_broken_reply_is_told_as_one_and_costs_only_its_stream(server, start, connect, blocks):
+    def on(peer: Peer, event: h2.events.Event) -> None:
+        if isinstance(event, h2.events.StreamEnded) and event.stream_id == 1:
+            for flags, fields in blocks:
+                peer.raw(HEADERS, TRAILING | flags, event.stream_id, encode(fields))
+        elif isinstance(event, h2.events.StreamEnded):
+            peer.h2.send_headers(event.stream_id, [(":status", "200")], end_stream=True)
+
+    server.on = on
+    client = await connect(await start(server.url))
+    client.request(1, b"x")
+    await client.first(h2.events.StreamEnded, 1)
+    assert dict(client.of(h2.events.ResponseReceived, 1)[0].headers)[":status"] == "502"
+    client.request(3, b"x")
+    await client.first(h2.events.StreamEnded, 3)
+    assert dict(client.of(h2.events.ResponseReceived, 3)[0].headers)[":status"] == "200"
+    assert len(server.peers) == 1
+
+
+async def test_trailers_that_are_not_the_end_of_a_reply_cut_it(server, start, connect):
+    def on(peer: Peer, event: h2.events.Event) -> None:
+        if isinstance(event, h2.events.StreamEnded):
+            peer.raw(HEADERS, TRAILING, event.stream_id, encode([(b":status", b"200")]))
+            peer.raw(HEADERS, TRAILING, event.stream_id, encode([(b"x", b"y")]))
+
+    server.on = on
+    client = await connect(await start(server.url))
+    client.request(1, b"x", extra=GRPC)
+    trailers = await client.first(h2.events.TrailersReceived, 1)
+    assert dict(trailers.headers)["grpc-status"] == "14"
+    client.request(3, b"x")
+    assert (await client.first(h2.events.StreamReset, 3)).error_code is ErrorCodes.INTERNAL_ERROR
+
+
+async def test_an_upstream_connection_whose_stream_ids_are_used_up_is_replaced(server, start, connect, monkeypatch):
+    monkeypatch.setattr("proxy.net.http2.outbound._LAST_ID", 9)
+    proxy = await start(server.url)
+    client = await connect(proxy)
+    for number in range(22):
+        client.request(1 + 2 * number, b"x")
+    await client.until(lambda: len(client.of(h2.events.StreamEnded)) == 22)
+    used = [max(e.stream_id for e in peer.of(h2.events.RequestReceived)) for peer in server.peers]
+    assert (len(used), max(used)) == (5, 9)
+    await server.peers[0].until(lambda: server.peers[0].closed)
+    assert sum(proxy.upstream.stats().connections.values()) <= 1
+
+
+async def test_requests_that_are_held_back_do_not_use_more_stream_ids_than_there_are(
+    server, start, connect, notes, monkeypatch
+):
+    monkeypatch.setattr("proxy.net.http2.outbound._LAST_ID", 9)
+    proxy = await start(server.url)
+    taps = []
+
+    def act(exchange) -> None:
+        taps.append(notes(hold_request=True))
+        proxy.handler.watch(taps[-1])
+        exchange.relay(proxy.handler.to)
+
+    proxy.handler.act = act
+    client = await connect(proxy)
+    for number in range(12):
+        client.request(1 + 2 * number)
+    async with asyncio.timeout(5):
+        while len(taps) < 12 or proxy.upstream.stats().connections[Version.HTTP2] < 3:  # noqa: ASYNC110  nobody rings a bell
+            await asyncio.sleep(0.01)
+    for tap in taps:
+        tap.go_request(None)
+    await client.until(lambda: len(client.of(h2.events.StreamEnded)) == 12)
+    used = [max(e.stream_id for e in peer.of(h2.events.RequestReceived)) for peer in server.peers]
+    assert (len(used), max(used)) == (3, 9)
+
+
+async def test_an_idle_client_that_answers_no_ping_is_left(server, start, monkeypatch):
+    monkeypatch.setattr("proxy.net.http2.inbound.HEAD_TIMEOUT", 0.3)
+    proxy = await start(server.url, idle_timeout=0.2)
+    reader, writer = await asyncio.open_connection(proxy.host, proxy.port)
+    writer.write(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes((0, 0, 0, 4, 0, 0, 0, 0, 0)))
+    said = await asyncio.wait_for(reader.read(), 5)
+    assert said.count(b"\x07\0\0\0\0\0") == 2, "both GOAWAYs: what it sent meanwhile can be sent elsewhere"
+    writer.close()
+
+
+async def test_a_client_that_says_goodbye_gets_all_its_replies(server, start):
+    """By raw frames: the h2 library reads nothing more after our own GOAWAY."""
+    waiting: list[int] = []
+
+    def on(peer: Peer, event: h2.events.Event) -> None:
+        if isinstance(event, h2.events.StreamEnded):
+            waiting.append(event.stream_id)
+            if len(waiting) == 20:
+                for stream_id in waiting:
+                    peer.h2.send_headers(stream_id, [(":status", "200")], end_stream=True)
+
+    server.on = on
+    proxy = await start(server.url)
+    reader, writer = await asyncio.open_connection(proxy.host, proxy.port)
+    head = encode([(b":method", b"GET"), (b":scheme", b"http"), (b":path", b"/")])
+    requests = [frame(HEADERS, 5, 1 + 2 * number, head) for number in range(20)]
+    writer.write(PREFACE + frame(4, 0, 0) + b"".join(requests[:19]) + frame(7, 0, 0, bytes(8)) + requests[19])
+    replied = 0
+    async with asyncio.timeout(5):
+        while seen := await reader.read(9):
+            payload = await reader.readexactly(int.from_bytes(seen[:3]))
+            replied += seen[3] == HEADERS
+            if seen[3] == 6:
+                writer.write(frame(6, 1, 0, payload))
+    writer.close()
+    assert replied == 20
+
+
+async def test_a_stream_that_the_upstream_resets_makes_room_for_one_that_waits(server, start, connect, monkeypatch):
+    monkeypatch.setattr("proxy.net.pool.HTTP2_CONNECTIONS", 1)
+
+    def on(peer: Peer, event: h2.events.Event) -> None:
+        if isinstance(event, h2.events.StreamEnded) and event.stream_id == 1:
+            peer.h2.reset_stream(1, ErrorCodes.CANCEL)
+        elif isinstance(event, h2.events.StreamEnded):
+            peer.h2.send_headers(event.stream_id, [(":status", "200")], end_stream=True)
+
+    server.on = on
+    server.settings = {SettingCodes.MAX_CONCURRENT_STREAMS: 1}
+    client = await connect(await start(server.url))
+    client.request(1, b"x")
+    client.request(3, b"x")
+    await client.first(h2.events.StreamEnded, 3)
+    assert client.of(h2.events.StreamReset, 1)
