@@ -34,8 +34,10 @@ HTTP1_DIALS: Final = 32
 HTTP1_IDLE: Final = 4.0
 """Seconds. Servers close idle connections after 5 s or more (actix 5, Go 0 or more): ours must go before."""
 HEAD_TIMEOUT: Final = 30.0
-"""Seconds from a head's first byte to its last, from a connection's opening to a first byte of TLS or preface or to SETTINGS;
-and that a client of HTTP/1.1 may leave its last reply unread."""
+"""Seconds from a head's first byte to its last, from a connection's opening to a first byte of TLS or preface or to SETTINGS,
+from a GOAWAY of ours to the answer to its PING; and that a client of HTTP/1.1 may leave its last reply unread."""
+UNREAD_REPLY: Final = 300.0
+"""Seconds that a client may take nothing of a reply that waits for it: what it holds is missing to all others."""
 LINGER: Final = 2.0
 """Seconds that a client may go on sending after an early reply, so that a reset does not destroy it; and that a connection
 which we end waits for its peer to read the rest."""

@@ -86,6 +86,7 @@ class Serving:
         self._task.add_done_callback(self._ended)
 
     def _ended(self, task: asyncio.Task[Reply | RelayTo]) -> None:
+        self._task = None  # its result is not kept beside what waits for the client
         if self._over:
             _tell_tap(task)
             return

@@ -15,7 +15,7 @@ from proxy.net.ends import Failure, Kind, Piece, Version
 from proxy.net.exchange import OVER, Exchange, Surroundings, Way
 from proxy.net.http1 import heads
 from proxy.net.http1.bodies import BadBody, Body, body
-from proxy.net.limits import HEAD_TIMEOUT, LINGER, STREAM_WINDOW
+from proxy.net.limits import HEAD_TIMEOUT, LINGER, STREAM_WINDOW, UNREAD_REPLY
 from proxy.ports import Reply
 
 _PIPELINED: Final = 2**16
@@ -75,6 +75,7 @@ class ClientConnection(asyncio.Protocol):
 
     def resume_writing(self) -> None:
         self._writing_paused = False
+        self._since = None
         size, self._undrained = self._undrained, 0
         if size:
             self._exchange.reply_drained(size)
@@ -250,7 +251,7 @@ class ClientConnection(asyncio.Protocol):
 
     def sweep(self, now: float) -> None:
         self._exchange.sweep(now)
-        if self._request is not None and self._body is None:
+        if self._request is not None and self._body is None and not self._writing_paused:
             self._since = None
         elif self._since is None:
             self._since = now
@@ -258,6 +259,8 @@ class ClientConnection(asyncio.Protocol):
             self.transport.abort()
 
     def _patience(self) -> float:
+        if self._writing_paused and self._request is not None:
+            return UNREAD_REPLY
         return HEAD_TIMEOUT if self._rest or self._writing_paused else self._around.relay.idle_timeout
 
 

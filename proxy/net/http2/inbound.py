@@ -13,7 +13,7 @@ from proxy.net.http2 import fields, frames
 from proxy.net.http2.connection import Connection
 from proxy.net.http2.frames import Code, ConnectionFault, Setting, StreamFault
 from proxy.net.http2.stream import Stream
-from proxy.net.limits import FRAME_SIZE, HEAD_TIMEOUT, STREAM_WINDOW
+from proxy.net.limits import FRAME_SIZE, HEAD_TIMEOUT, STREAM_WINDOW, UNREAD_REPLY
 from proxy.net.refusal import grpc_status
 from proxy.ports import Reply
 
@@ -24,7 +24,7 @@ _DRAIN_PING = b"vecferry"
 class ClientStream(Stream):
     """ends.ClientEnd"""
 
-    __slots__ = ("connection", "exchange", "final", "head", "sent_head")
+    __slots__ = ("connection", "exchange", "final", "head", "sent_head", "stalled")
     version = Version.HTTP2
 
     def __init__(self, connection: ClientConnection, stream_id: int, head: RequestHead) -> None:
@@ -33,6 +33,7 @@ class ClientStream(Stream):
         self.head = head
         self.exchange: Way = OVER
         self.sent_head = False
+        self.stalled: float | None = None  # for how long nothing of what waits was taken, as sweep sees it
         self.final = False  # after the reply the rest of the request is of no use
 
     def arrived(self, piece: Piece) -> None:
@@ -41,6 +42,7 @@ class ClientStream(Stream):
             self.connection.forget(self)
 
     def drained(self, size: int) -> None:
+        self.stalled = None
         self.exchange.reply_drained(size)
 
     def ended(self) -> None:
@@ -80,6 +82,15 @@ class ClientStream(Stream):
 
     def read(self, pieces: Sequence[Piece]) -> Reply:
         return read_reply(pieces)
+
+    def sweep(self, now: float) -> None:
+        self.exchange.sweep(now)
+        if not self.queue:
+            self.stalled = None
+        elif self.stalled is None:
+            self.stalled = now
+        elif now - self.stalled > UNREAD_REPLY:
+            self._reset(Code.CANCEL)
 
     def _reset(self, code: int) -> None:
         self.connection.reset(self, code)
@@ -207,7 +218,7 @@ class ClientConnection(Connection[ClientStream]):
         if self.streams:
             self._used = now
             for stream in list(self.streams.values()):
-                stream.exchange.sweep(now)
+                stream.sweep(now)
         elif self.draining:
             if now - self._draining_since > HEAD_TIMEOUT and not self.closed:  # nobody is there to answer the PING
                 self._name_last()
