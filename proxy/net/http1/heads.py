@@ -70,7 +70,7 @@ class _Fields:
         self.url += part
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        self.raw.append((name, value))
+        self.raw.append((name, value.rstrip(b" \t")))  # llhttp leaves the blanks behind it
 
     def on_headers_complete(self) -> None:
         self.complete = True

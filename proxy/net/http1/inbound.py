@@ -14,7 +14,7 @@ from typing import Final, cast
 from proxy.net.ends import Failure, Kind, Piece, Version
 from proxy.net.exchange import OVER, Exchange, Surroundings, Way
 from proxy.net.http1 import heads
-from proxy.net.http1.bodies import BadBody, Body, body
+from proxy.net.http1.bodies import SIZE, BadBody, Body, body
 from proxy.net.limits import HEAD_TIMEOUT, LINGER, STREAM_WINDOW, UNREAD_REPLY
 from proxy.ports import Reply
 
@@ -135,7 +135,9 @@ class ClientConnection(asyncio.Protocol):
     def _start(self, request: heads.Request) -> None:
         self._request = request
         self._last = self._last or not request.keep_alive
-        self._body = body(request.body, trailer_limit=self._around.relay.max_header_bytes) if request.body else None
+        self._body = (
+            body(request.body, trailer_limit=self._around.relay.max_header_bytes, size_line=SIZE) if request.body else None
+        )
         first = Piece(Kind.HEAD, request.wire, b"", not request.body)
         self._exchange = exchange = Exchange(self, request.head, first, self._around)
         self._begin(exchange)

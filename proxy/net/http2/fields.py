@@ -219,19 +219,18 @@ def _request_head(block: bytes) -> RequestHead:
     if not (_REQUIRED <= pseudo.keys() <= _PSEUDO):
         raise Malformed("pseudo-headers are missing, unknown or repeated")
     _check_fields(rest)
-    _check_pseudo(pseudo, {value for name, value in rest if name == b"host"})
+    _check_pseudo(pseudo, [value for name, value in rest if name == b"host"])
     return RequestHead(pseudo[b":method"], pseudo[b":path"], rest, _length(rest))
 
 
-def _check_pseudo(pseudo: dict[bytes, bytes], hosts: set[bytes]) -> None:
+def _check_pseudo(pseudo: dict[bytes, bytes], hosts: list[bytes]) -> None:
     if not _METHOD.fullmatch(pseudo[b":method"]) or not _SCHEME.fullmatch(pseudo[b":scheme"]):
         raise Malformed("the method or the scheme is no word")
-    if b":authority" in pseudo:
-        hosts.add(pseudo[b":authority"])
-    if len(hosts) > 1:
+    authority = pseudo.get(b":authority", hosts[0] if hosts else b"")
+    if len(hosts) > 1 or hosts not in ([], [authority]):
         raise Malformed("the request names two hosts")
     try:
-        targets.check(pseudo[b":method"], pseudo[b":path"], next(iter(hosts), b""))
+        targets.check(pseudo[b":method"], pseudo[b":path"], authority)
     except targets.BadTarget as error:
         raise Malformed(str(error)) from error
 

@@ -193,6 +193,7 @@ MALFORMED = {
     "a path in the authority": block(METHOD, SCHEME, PATH, (b":authority", b"x/y")),
     "another host than the authority": block(METHOD, SCHEME, PATH, (b":authority", b"x"), (b"host", b"y")),
     "two hosts": block(METHOD, SCHEME, PATH, (b"host", b"x"), (b"host", b"y")),
+    "the same host twice": block(METHOD, SCHEME, PATH, (b"host", b"x"), (b"host", b"x")),
     "two paths": block(METHOD, SCHEME, PATH, PATH),
     "a path after a field": block(METHOD, SCHEME, (b"x", b"1"), PATH),
     "a status in a request": block(METHOD, SCHEME, PATH, (b":status", b"200")),

@@ -32,9 +32,7 @@ async def serve() -> AsyncIterator[Callable[[int | None], object]]:
 
 
 async def ask(proxy, count: int, open_streams: int) -> Client:
-    _, client = await asyncio.get_running_loop().create_connection(
-        lambda: Client(count, open_streams), proxy.host, proxy.port
-    )
+    _, client = await asyncio.get_running_loop().create_connection(lambda: Client(count, open_streams), proxy.host, proxy.port)
     await asyncio.wait_for(client.done, 200)
     client.transport.abort()
     return client
