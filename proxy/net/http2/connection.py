@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import Any, Generic, TypeVar, cast
+from typing import Any, Final, Generic, TypeVar, cast
 
 from proxy.net.ends import Kind, Piece
 from proxy.net.http2 import frames
@@ -20,6 +20,8 @@ from proxy.net.limits import CONNECTION_WINDOW, FRAME_SIZE, LINGER, UNREAD, WRIT
 
 _REMEMBERED = 1000
 """Streams that we reset: what the peer had under way for them is no fault."""
+_SMALL: Final = 256
+"""Bytes. Smaller bodies of one read are joined: each piece costs more than that, and a frame of one byte is easily sent."""
 
 
 S = TypeVar("S", bound=Stream)
@@ -45,6 +47,7 @@ class Connection(asyncio.Protocol, Generic[S]):
         self._rates = Rates()
         self._rest = b""
         self._due = 0
+        self._gathered: dict[S, list[bytes]] = {}  # small bodies of the present read
         self.resets: dict[int, None] = {}
 
     # what a subclass adds
@@ -93,7 +96,10 @@ class Connection(asyncio.Protocol, Generic[S]):
         try:
             self._rest = data[self._frames(data) :]
         except ConnectionFault as fault:
+            self._gathered.clear()
             self.fail(fault.code, str(fault))
+        while self._gathered:
+            self._deliver(next(iter(self._gathered)))
 
     def pause_writing(self) -> None:
         self.sender.pause()
@@ -199,7 +205,16 @@ class Connection(asyncio.Protocol, Generic[S]):
         if stream.expected is not None:
             self._expect(stream, len(payload), end)
         stream.got_end = end
+        if len(payload) < _SMALL and not end:
+            self._gathered.setdefault(stream, []).append(payload)
+            return
+        if stream in self._gathered:
+            self._deliver(stream)
         stream.arrived(Piece(Kind.BODY, payload, payload, end))
+
+    def _deliver(self, stream: S) -> None:
+        payload = b"".join(self._gathered.pop(stream))
+        stream.arrived(Piece(Kind.BODY, payload, payload, False))
 
     def _refill(self, size: int) -> None:
         self._due += size
@@ -230,6 +245,8 @@ class Connection(asyncio.Protocol, Generic[S]):
     def _block(self, block: Block | None) -> None:
         if block is None:
             return
+        if self._gathered and (stream := self.streams.get(block.stream_id)) in self._gathered:
+            self._deliver(stream)
         try:
             self.block_arrived(block.stream_id, block.end, block.fields)
         except Malformed as error:

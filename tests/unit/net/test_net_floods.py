@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from typing import NamedTuple
 
 import h2.events
+import psutil
 import pytest
 from net_h2_peers import Peer, Upstream
 
@@ -264,3 +265,28 @@ async def test_an_upstream_that_breaks_the_rules_is_left_and_told(server, start)
         await peer.first(h2.events.StreamEnded, 1)
         peer.writer.transport.abort()
     assert dict(peer.of(h2.events.ResponseReceived, 1)[0].headers)[":status"] == "502"
+
+
+async def test_a_body_in_frames_of_one_byte_costs_about_its_bytes(raw, proxy):
+    proxy.handler.act = lambda exchange: None
+    raw.writer.write(frame(1, 4, 1, HEAD) + frame(1, 4, 3, HEAD))
+    before, count = psutil.Process().memory_info().rss, 200_000
+    for _ in range(0, count, 1000):
+        raw.writer.write((frame(0, 0, 1, b"x") + frame(0, 0, 3, b"y")) * 1000)
+        await raw.writer.drain()
+    async with asyncio.timeout(30):
+        while proxy.listener.stats().buffered < 2 * count:  # noqa: ASYNC110  nobody rings a bell
+            await asyncio.sleep(0.01)
+    grown = psutil.Process().memory_info().rss - before
+    assert grown < 15 * 2**20
+
+
+async def test_small_frames_keep_their_order_before_large_ones_and_trailers(raw, server):
+    parts = [b"a", b"b", b"L" * 5000, b"c", b"d", b"e"]
+    bodies = b"".join(frame(0, 0, stream, part) for part in parts for stream in (1, 3))
+    raw.writer.write(frame(1, 4, 1, HEAD) + frame(1, 4, 3, HEAD) + bodies)
+    raw.writer.write(frame(1, 5, 1, encode([(b"x", b"y")])) + frame(0, 1, 3, b"f"))
+    await asyncio.wait_for(server.came.wait(), 5)
+    await server.peers[0].until(lambda: len(server.peers[0].of(h2.events.StreamEnded)) == 2)
+    assert server.peers[0].body(1) == b"".join(parts)
+    assert server.peers[0].body(3) == b"".join(parts) + b"f"

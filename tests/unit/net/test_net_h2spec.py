@@ -76,7 +76,7 @@ async def test_h2spec_passes(server, start, listen_tls, tmp_path, form):
     program = await asyncio.to_thread(net_tools.h2spec)
     proxy = await start(server.url, listen_tls=listen_tls if form == "tls" else None)
     report = tmp_path / "report.xml"
-    options = ["--strict", "--host", "127.0.0.1", "--port", str(proxy.port), "--junit-report", report]
+    options = ["--strict", "--timeout", "10", "--host", "127.0.0.1", "--port", str(proxy.port), "--junit-report", report]
     options += ["--max-header-length", "14000"]  # five such fields are more than the frame size that we announce
     options += ["--tls", "--insecure"] if form == "tls" else []
     process = await asyncio.create_subprocess_exec(program, "generic", "http2", "hpack", *options, stdout=-3)
