@@ -80,8 +80,8 @@ async def test_clients_share_one_upstream_connection(connect, server):
 @pytest.mark.parametrize("side", ["client", "upstream"])
 async def test_a_peer_that_keeps_a_header_table_is_understood(connect, server, side):
     if side == "upstream":
-        server.table = 4096
-    client = await connect(table=4096) if side == "client" else await connect()
+        server.stubborn = True
+    client = await connect(stubborn=True) if side == "client" else await connect()
     for stream in (1, 3, 5, 7):
         client.request(stream, b"x", extra=[("x-long", "same" * 10), ("authorization", "secret")])
         await client.first(h2.events.StreamEnded, stream)
