@@ -207,11 +207,12 @@ def _reply(wire: bytes, bodiless: bool) -> Reply:
     except httptools.HttpParserError as error:
         raise BadHead(502, str(error)) from error
     status, headers = parser.get_status_code(), fields.headers
-    if not fields.complete or status < 100 or status == 101:
+    if not fields.complete or not wire.startswith(b"HTTP/1.") or status < 100 or status == 101:
         raise BadHead(502, "the upstream's reply has no sound head")
-    body = 0 if bodiless or status < 200 or status in (204, 304) else _declared_body(headers)
+    declared = _declared_body(headers)
+    body = 0 if bodiless or status < 200 or status in (204, 304) else declared
     modern = parser.get_http_version() == "1.1"
-    if body == CHUNKED and not modern:
+    if declared == CHUNKED and not modern:
         raise BadHead(502, "HTTP/1.0 has no Transfer-Encoding")
     keep_alive = modern and b"close" not in _tokens(headers, b"connection") and body != UNTIL_CLOSE
     found = Reply(status, headers, wire, body, keep_alive)

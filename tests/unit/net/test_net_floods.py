@@ -9,6 +9,7 @@ from typing import NamedTuple
 import h2.events
 import psutil
 import pytest
+from net_frames import PREFACE, frame
 from net_h2_peers import Peer, Upstream
 
 from proxy.net.http2.fields import encode
@@ -16,11 +17,6 @@ from proxy.net.limits import FLOODS, Budget, Flood
 
 HEAD = encode([(b":method", b"POST"), (b":scheme", b"http"), (b":path", b"/"), (b":authority", b"x")])
 CALM, PROTOCOL, FLOW, SIZE, CLOSED, COMPRESSION = 11, 1, 3, 6, 5, 9
-PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
-
-
-def frame(kind: int, flags: int, stream_id: int, payload: bytes = b"") -> bytes:
-    return len(payload).to_bytes(3) + bytes((kind, flags)) + stream_id.to_bytes(4) + payload
 
 
 class Seen(NamedTuple):

@@ -9,6 +9,7 @@ import h2.events
 import pytest
 from h2.errors import ErrorCodes
 from h2.settings import SettingCodes
+from net_frames import PREFACE, frame
 from net_h2_peers import GRPC, Peer, Upstream
 
 from proxy.net.ends import Version
@@ -16,11 +17,6 @@ from proxy.net.http2.fields import encode
 
 HEADERS, TRAILING = 1, 4
 END_STREAM = 1
-PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
-
-
-def frame(kind: int, flags: int, stream_id: int, payload: bytes = b"") -> bytes:
-    return len(payload).to_bytes(3) + bytes((kind, flags)) + stream_id.to_bytes(4) + payload
 
 
 @pytest.fixture
@@ -185,3 +181,53 @@ async def test_a_stream_that_the_upstream_resets_makes_room_for_one_that_waits(s
     client.request(3, b"x")
     await client.first(h2.events.StreamEnded, 3)
     assert client.of(h2.events.StreamReset, 1)
+
+
+async def test_an_upstreams_padding_priorities_and_continuations_are_taken_off(server, start, connect):
+    head = encode([(b":status", b"200"), (b"x-own", b"y" * 100)])
+
+    def on(peer: Peer, event: h2.events.Event) -> None:
+        if isinstance(event, h2.events.StreamEnded):
+            peer.raw(HEADERS, 8 | 32, event.stream_id, b"\3" + bytes(5) + head[:20] + bytes(3))
+            peer.raw(9, 0, event.stream_id, head[20:50])
+            peer.raw(9, 4, event.stream_id, head[50:])
+            peer.raw(0, 8, event.stream_id, b"\5hello" + bytes(5))
+            peer.raw(0, 8 | END_STREAM, event.stream_id, b"\xff" + bytes(255))
+
+    server.on = on
+    client = await connect(await start(server.url))
+    client.request(1, b"x")
+    await client.first(h2.events.StreamEnded, 1)
+    assert dict(client.of(h2.events.ResponseReceived, 1)[0].headers)["x-own"] == "y" * 100
+    assert client.body(1) == b"hello"
+    assert sum(e.flow_controlled_length for e in client.of(h2.events.DataReceived, 1)) == 5
+
+
+async def test_padding_uses_up_no_window_for_good(server, start, connect):
+    """Of 4 MB that go by, most are padding: more than any window of ours."""
+    client = await connect(await start(server.url))
+    client.request(1, None)
+    for number in range(16_000):
+        client.raw(0, 8 | (END_STREAM if number == 15_999 else 0), 1, b"\xf0x" + bytes(240))
+        if number % 1000 == 0:
+            await client.writer.drain()
+            await asyncio.sleep(0)
+    await client.first(h2.events.StreamEnded, 1)
+    assert client.body(1) == b"x" * 16_000
+
+
+async def test_a_ping_passes_beside_a_body_that_is_not_read(server, start, connect):
+    def on(peer: Peer, event: h2.events.Event) -> None:
+        if isinstance(event, h2.events.StreamEnded):
+            peer.h2.send_headers(event.stream_id, [(":status", "200")])
+            peer.h2.send_data(event.stream_id, b"x" * 16_000)
+            peer.h2.send_data(event.stream_id, b"y" * 16_000)
+
+    server.on = on
+    client = await connect(await start(server.url))
+    client.grant = False
+    for number in range(20):
+        client.request(1 + 2 * number, b"x")
+    await client.until(lambda: sum(len(client.body(1 + 2 * n)) for n in range(20)) == 65_535)
+    client.send(lambda c: c.ping(b"overtake"))
+    assert (await client.first(h2.events.PingAckReceived)).ping_data == b"overtake"

@@ -6,19 +6,15 @@ import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
+from net_frames import PREFACE, frame
 from net_ports import Port
 
 from proxy.net.http2.fields import encode
 from proxy.ports import Reply, Request
 
-PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 HEAD = encode([(b":method", b"POST"), (b":scheme", b"http"), (b":path", b"/"), (b":authority", b"x")])
 LIMIT = 0.4
 SIZE = 30_000_000
-
-
-def frame(kind: int, flags: int, stream_id: int, payload: bytes = b"") -> bytes:
-    return len(payload).to_bytes(3) + bytes((kind, flags)) + stream_id.to_bytes(4) + payload
 
 
 class Pouring(Port):
