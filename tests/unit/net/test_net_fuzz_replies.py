@@ -1,4 +1,4 @@
-"""Replies of HTTP/1.1 under mutated and arbitrary bytes: what reaches a client is what h11 reads, or it is told that it broke."""
+"""Replies of HTTP/1.1 under mutated and arbitrary bytes: what reaches a client is what h11 reads, or it is told they broke."""
 
 from __future__ import annotations
 
