@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -14,7 +14,7 @@ import h2.exceptions
 import net_tools
 import pytest
 import trustme
-from net_h2_peers import Peer, Upstream
+from net_h2_peers import Peer
 
 from proxy.config import ListenTls
 
@@ -55,15 +55,6 @@ def answer(peer: Peer, event: h2.events.Event) -> None:
 
 
 @pytest.fixture
-async def server() -> AsyncIterator[Upstream]:
-    server = Upstream()
-    server.on = answer
-    await server.start()
-    yield server
-    server.stop()
-
-
-@pytest.fixture
 def listen_tls(tmp_path: Path) -> ListenTls:
     issued = trustme.CA().issue_cert("127.0.0.1")
     issued.cert_chain_pems[0].write_to_path(str(tmp_path / "cert.pem"))
@@ -72,9 +63,10 @@ def listen_tls(tmp_path: Path) -> ListenTls:
 
 
 @pytest.mark.parametrize("form", GAPS)
-async def test_h2spec_passes(server, start, listen_tls, tmp_path, form):
+async def test_h2spec_passes(h2_server, start, listen_tls, tmp_path, form):
     program = await asyncio.to_thread(net_tools.h2spec)
-    proxy = await start(server.url, listen_tls=listen_tls if form == "tls" else None)
+    h2_server.on = answer
+    proxy = await start(h2_server.url, listen_tls=listen_tls if form == "tls" else None)
     report = tmp_path / "report.xml"
     options = ["--strict", "--timeout", "10", "--host", "127.0.0.1", "--port", str(proxy.port), "--junit-report", report]
     options += ["--max-header-length", "14000"]  # five such fields are more than the frame size that we announce

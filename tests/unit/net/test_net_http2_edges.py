@@ -3,46 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 
 import h2.events
 import pytest
 from h2.errors import ErrorCodes
 from h2.settings import SettingCodes
 from net_frames import PREFACE, frame
-from net_h2_peers import GRPC, Peer, Upstream
+from net_h2_peers import GRPC, Peer
 
 from proxy.net.ends import Version
 from proxy.net.http2.fields import encode
 
 HEADERS, TRAILING = 1, 4
 END_STREAM = 1
-
-
-@pytest.fixture
-async def server() -> AsyncIterator[Upstream]:
-    server = Upstream()
-    await server.start()
-    yield server
-    server.stop()
-
-
-@pytest.fixture
-async def connect():
-    peers: list[Peer] = []
-    tasks: set[asyncio.Task[None]] = set()
-
-    async def connect(proxy) -> Peer:
-        peer = Peer(*await asyncio.open_connection(proxy.host, proxy.port), client=True)
-        peers.append(peer)
-        tasks.add(asyncio.get_running_loop().create_task(peer.run()))
-        await peer.first(h2.events.RemoteSettingsChanged)
-        return peer
-
-    yield connect
-    for peer in peers:
-        peer.writer.transport.abort()
-    await asyncio.gather(*tasks)
 
 
 BROKEN = {
@@ -54,7 +27,7 @@ BROKEN = {
 
 
 @pytest.mark.parametrize("blocks", BROKEN.values(), ids=BROKEN)
-async def test_a_broken_reply_is_told_as_one_and_costs_only_its_stream(server, start, connect, blocks):
+async def test_a_broken_reply_is_told_as_one_and_costs_only_its_stream(h2_server, start, h2_connect, blocks):
     def on(peer: Peer, event: h2.events.Event) -> None:
         if isinstance(event, h2.events.StreamEnded) and event.stream_id == 1:
             for flags, fields in blocks:
@@ -62,25 +35,25 @@ async def test_a_broken_reply_is_told_as_one_and_costs_only_its_stream(server, s
         elif isinstance(event, h2.events.StreamEnded):
             peer.h2.send_headers(event.stream_id, [(":status", "200")], end_stream=True)
 
-    server.on = on
-    client = await connect(await start(server.url))
+    h2_server.on = on
+    client = await h2_connect(await start(h2_server.url))
     client.request(1, b"x")
     await client.first(h2.events.StreamEnded, 1)
     assert dict(client.of(h2.events.ResponseReceived, 1)[0].headers)[":status"] == "502"
     client.request(3, b"x")
     await client.first(h2.events.StreamEnded, 3)
     assert dict(client.of(h2.events.ResponseReceived, 3)[0].headers)[":status"] == "200"
-    assert len(server.peers) == 1
+    assert len(h2_server.peers) == 1
 
 
-async def test_trailers_that_are_not_the_end_of_a_reply_cut_it(server, start, connect):
+async def test_trailers_that_are_not_the_end_of_a_reply_cut_it(h2_server, start, h2_connect):
     def on(peer: Peer, event: h2.events.Event) -> None:
         if isinstance(event, h2.events.StreamEnded):
             peer.raw(HEADERS, TRAILING, event.stream_id, encode([(b":status", b"200")]))
             peer.raw(HEADERS, TRAILING, event.stream_id, encode([(b"x", b"y")]))
 
-    server.on = on
-    client = await connect(await start(server.url))
+    h2_server.on = on
+    client = await h2_connect(await start(h2_server.url))
     client.request(1, b"x", extra=GRPC)
     trailers = await client.first(h2.events.TrailersReceived, 1)
     assert dict(trailers.headers)["grpc-status"] == "14"
@@ -88,24 +61,24 @@ async def test_trailers_that_are_not_the_end_of_a_reply_cut_it(server, start, co
     assert (await client.first(h2.events.StreamReset, 3)).error_code is ErrorCodes.INTERNAL_ERROR
 
 
-async def test_an_upstream_connection_whose_stream_ids_are_used_up_is_replaced(server, start, connect, monkeypatch):
+async def test_an_upstream_connection_whose_stream_ids_are_used_up_is_replaced(h2_server, start, h2_connect, monkeypatch):
     monkeypatch.setattr("proxy.net.http2.outbound._LAST_ID", 9)
-    proxy = await start(server.url)
-    client = await connect(proxy)
+    proxy = await start(h2_server.url)
+    client = await h2_connect(proxy)
     for number in range(22):
         client.request(1 + 2 * number, b"x")
     await client.until(lambda: len(client.of(h2.events.StreamEnded)) == 22)
-    used = [max(e.stream_id for e in peer.of(h2.events.RequestReceived)) for peer in server.peers]
+    used = [max(e.stream_id for e in peer.of(h2.events.RequestReceived)) for peer in h2_server.peers]
     assert (len(used), max(used)) == (5, 9)
-    await server.peers[0].until(lambda: server.peers[0].closed)
+    await h2_server.peers[0].until(lambda: h2_server.peers[0].closed)
     assert sum(proxy.upstream.stats().connections.values()) <= 1
 
 
 async def test_requests_that_are_held_back_do_not_use_more_stream_ids_than_there_are(
-    server, start, connect, notes, monkeypatch
+    h2_server, start, h2_connect, notes, monkeypatch
 ):
     monkeypatch.setattr("proxy.net.http2.outbound._LAST_ID", 9)
-    proxy = await start(server.url)
+    proxy = await start(h2_server.url)
     taps = []
 
     def act(exchange) -> None:
@@ -114,7 +87,7 @@ async def test_requests_that_are_held_back_do_not_use_more_stream_ids_than_there
         exchange.relay(proxy.handler.to)
 
     proxy.handler.act = act
-    client = await connect(proxy)
+    client = await h2_connect(proxy)
     for number in range(12):
         client.request(1 + 2 * number)
     async with asyncio.timeout(5):
@@ -123,13 +96,13 @@ async def test_requests_that_are_held_back_do_not_use_more_stream_ids_than_there
     for tap in taps:
         tap.go_request(None)
     await client.until(lambda: len(client.of(h2.events.StreamEnded)) == 12)
-    used = [max(e.stream_id for e in peer.of(h2.events.RequestReceived)) for peer in server.peers]
+    used = [max(e.stream_id for e in peer.of(h2.events.RequestReceived)) for peer in h2_server.peers]
     assert (len(used), max(used)) == (3, 9)
 
 
-async def test_an_idle_client_that_answers_no_ping_is_left(server, start, monkeypatch):
+async def test_an_idle_client_that_answers_no_ping_is_left(h2_server, start, monkeypatch):
     monkeypatch.setattr("proxy.net.http2.inbound.HEAD_TIMEOUT", 0.3)
-    proxy = await start(server.url, idle_timeout=0.2)
+    proxy = await start(h2_server.url, idle_timeout=0.2)
     reader, writer = await asyncio.open_connection(proxy.host, proxy.port)
     writer.write(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes((0, 0, 0, 4, 0, 0, 0, 0, 0)))
     said = await asyncio.wait_for(reader.read(), 5)
@@ -137,7 +110,7 @@ async def test_an_idle_client_that_answers_no_ping_is_left(server, start, monkey
     writer.close()
 
 
-async def test_a_client_that_says_goodbye_gets_all_its_replies(server, start):
+async def test_a_client_that_says_goodbye_gets_all_its_replies(h2_server, start):
     """By raw frames: the h2 library reads nothing more after our own GOAWAY."""
     waiting: list[int] = []
 
@@ -148,8 +121,8 @@ async def test_a_client_that_says_goodbye_gets_all_its_replies(server, start):
                 for stream_id in waiting:
                     peer.h2.send_headers(stream_id, [(":status", "200")], end_stream=True)
 
-    server.on = on
-    proxy = await start(server.url)
+    h2_server.on = on
+    proxy = await start(h2_server.url)
     reader, writer = await asyncio.open_connection(proxy.host, proxy.port)
     head = encode([(b":method", b"GET"), (b":scheme", b"http"), (b":path", b"/")])
     requests = [frame(HEADERS, 5, 1 + 2 * number, head) for number in range(20)]
@@ -165,7 +138,7 @@ async def test_a_client_that_says_goodbye_gets_all_its_replies(server, start):
     assert replied == 20
 
 
-async def test_a_stream_that_the_upstream_resets_makes_room_for_one_that_waits(server, start, connect, monkeypatch):
+async def test_a_stream_that_the_upstream_resets_makes_room_for_one_that_waits(h2_server, start, h2_connect, monkeypatch):
     monkeypatch.setattr("proxy.net.pool.HTTP2_CONNECTIONS", 1)
 
     def on(peer: Peer, event: h2.events.Event) -> None:
@@ -174,16 +147,16 @@ async def test_a_stream_that_the_upstream_resets_makes_room_for_one_that_waits(s
         elif isinstance(event, h2.events.StreamEnded):
             peer.h2.send_headers(event.stream_id, [(":status", "200")], end_stream=True)
 
-    server.on = on
-    server.settings = {SettingCodes.MAX_CONCURRENT_STREAMS: 1}
-    client = await connect(await start(server.url))
+    h2_server.on = on
+    h2_server.settings = {SettingCodes.MAX_CONCURRENT_STREAMS: 1}
+    client = await h2_connect(await start(h2_server.url))
     client.request(1, b"x")
     client.request(3, b"x")
     await client.first(h2.events.StreamEnded, 3)
     assert client.of(h2.events.StreamReset, 1)
 
 
-async def test_an_upstreams_padding_priorities_and_continuations_are_taken_off(server, start, connect):
+async def test_an_upstreams_padding_priorities_and_continuations_are_taken_off(h2_server, start, h2_connect):
     head = encode([(b":status", b"200"), (b"x-own", b"y" * 100)])
 
     def on(peer: Peer, event: h2.events.Event) -> None:
@@ -194,8 +167,8 @@ async def test_an_upstreams_padding_priorities_and_continuations_are_taken_off(s
             peer.raw(0, 8, event.stream_id, b"\5hello" + bytes(5))
             peer.raw(0, 8 | END_STREAM, event.stream_id, b"\xff" + bytes(255))
 
-    server.on = on
-    client = await connect(await start(server.url))
+    h2_server.on = on
+    client = await h2_connect(await start(h2_server.url))
     client.request(1, b"x")
     await client.first(h2.events.StreamEnded, 1)
     assert dict(client.of(h2.events.ResponseReceived, 1)[0].headers)["x-own"] == "y" * 100
@@ -203,9 +176,9 @@ async def test_an_upstreams_padding_priorities_and_continuations_are_taken_off(s
     assert sum(e.flow_controlled_length for e in client.of(h2.events.DataReceived, 1)) == 5
 
 
-async def test_padding_uses_up_no_window_for_good(server, start, connect):
+async def test_padding_uses_up_no_window_for_good(h2_server, start, h2_connect):
     """Of 4 MB that go by, most are padding: more than any window of ours."""
-    client = await connect(await start(server.url))
+    client = await h2_connect(await start(h2_server.url))
     client.request(1, None)
     for number in range(16_000):
         client.raw(0, 8 | (END_STREAM if number == 15_999 else 0), 1, b"\xf0x" + bytes(240))
@@ -216,15 +189,15 @@ async def test_padding_uses_up_no_window_for_good(server, start, connect):
     assert client.body(1) == b"x" * 16_000
 
 
-async def test_a_ping_passes_beside_a_body_that_is_not_read(server, start, connect):
+async def test_a_ping_passes_beside_a_body_that_is_not_read(h2_server, start, h2_connect):
     def on(peer: Peer, event: h2.events.Event) -> None:
         if isinstance(event, h2.events.StreamEnded):
             peer.h2.send_headers(event.stream_id, [(":status", "200")])
             peer.h2.send_data(event.stream_id, b"x" * 16_000)
             peer.h2.send_data(event.stream_id, b"y" * 16_000)
 
-    server.on = on
-    client = await connect(await start(server.url))
+    h2_server.on = on
+    client = await h2_connect(await start(h2_server.url))
     client.grant = False
     for number in range(20):
         client.request(1 + 2 * number, b"x")

@@ -14,7 +14,6 @@ import net_tools
 import pytest
 from aiohttp import web
 from net_grpc_service import Signals, serve
-from net_h2_peers import Upstream
 
 EXPECTED = {
     "unary": "hello",
@@ -108,14 +107,6 @@ async def test_curl_over_http_1_is_not_upgraded(http_server, start):
     proxy = await start(http_server)
     said = await curl("--http2", f"http://{proxy.address}/u", "--write-out", " %{http_version}")
     assert said == '["GET", "/u", 0] 1.1'
-
-
-@pytest.fixture
-async def h2_server() -> AsyncIterator[Upstream]:
-    server = Upstream()
-    await server.start()
-    yield server
-    server.stop()
 
 
 async def test_curl_over_http_2_with_prior_knowledge(h2_server, start, tmp_path):

@@ -6,22 +6,6 @@ import asyncio
 
 import pytest
 
-
-@pytest.fixture
-def server(h1_server):
-    return h1_server
-
-
-@pytest.fixture
-def proxy(h1_proxy):
-    return h1_proxy
-
-
-@pytest.fixture
-def client(h1_client):
-    return h1_client
-
-
 POST = b"POST / HTTP/1.1\r\nHost: x\r\n"
 SMUGGLING = {
     "length and chunked": POST + b"Content-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
@@ -81,24 +65,24 @@ OTHERWISE = {
 
 
 @pytest.mark.parametrize(("status", "wire"), OTHERWISE.values(), ids=OTHERWISE)
-async def test_what_is_not_spoken_is_refused_as_such_and_goes_no_further(client, server, status, wire):
-    client.send(wire + b"GET /smuggled HTTP/1.1\r\nHost: x\r\n\r\n")
-    reply = await client.rest()
-    assert (reply.split()[1], reply.count(b"\r\n\r\n"), server.heads) == (status, 1, [])
+async def test_what_is_not_spoken_is_refused_as_such_and_goes_no_further(h1_client, h1_server, status, wire):
+    h1_client.send(wire + b"GET /smuggled HTTP/1.1\r\nHost: x\r\n\r\n")
+    reply = await h1_client.rest()
+    assert (reply.split()[1], reply.count(b"\r\n\r\n"), h1_server.heads) == (status, 1, [])
 
 
 @pytest.mark.parametrize("wire", SMUGGLING.values(), ids=SMUGGLING)
-async def test_ambiguous_requests_are_refused(client, server, wire):
-    client.send(wire)
-    reply = await client.rest()
+async def test_ambiguous_requests_are_refused(h1_client, h1_server, wire):
+    h1_client.send(wire)
+    reply = await h1_client.rest()
     assert reply.startswith(b"HTTP/1.1 400 ")
     assert b"connection: close" in reply
-    assert server.heads == []
+    assert h1_server.heads == []
 
 
-async def test_codings_that_nobody_speaks_are_refused(client, server):
-    client.send(POST + b"Transfer-Encoding: gzip, chunked\r\n\r\n")
-    assert (await client.rest()).startswith(b"HTTP/1.1 501 ")
+async def test_codings_that_nobody_speaks_are_refused(h1_client, h1_server):
+    h1_client.send(POST + b"Transfer-Encoding: gzip, chunked\r\n\r\n")
+    assert (await h1_client.rest()).startswith(b"HTTP/1.1 501 ")
 
 
 BROKEN_CHUNKS = [
@@ -128,15 +112,15 @@ BROKEN_CHUNKS = [
 
 
 @pytest.mark.parametrize("wire", BROKEN_CHUNKS)
-async def test_a_broken_chunk_ends_the_connection_without_a_whole_request_upstream(client, server, wire):
-    client.send(POST + b"Transfer-Encoding: chunked\r\n\r\n" + wire)
+async def test_a_broken_chunk_ends_the_connection_without_a_whole_request_upstream(h1_client, h1_server, wire):
+    h1_client.send(POST + b"Transfer-Encoding: chunked\r\n\r\n" + wire)
     with pytest.raises((asyncio.IncompleteReadError, ConnectionError)):
-        await client.receive_head()
+        await h1_client.receive_head()
 
 
-async def test_a_head_that_is_too_large_is_refused(client):
-    client.send(b"GET / HTTP/1.1\r\nHost: x\r\nX: " + b"y" * 70_000)
-    assert (await client.rest()).startswith(b"HTTP/1.1 431 ")
+async def test_a_head_that_is_too_large_is_refused(h1_client):
+    h1_client.send(b"GET / HTTP/1.1\r\nHost: x\r\nX: " + b"y" * 70_000)
+    assert (await h1_client.rest()).startswith(b"HTTP/1.1 431 ")
 
 
 @pytest.mark.parametrize(
@@ -147,6 +131,6 @@ async def test_a_head_that_is_too_large_is_refused(client):
         (b"GET / HTTP/2.0\r\nHost: x\r\n\r\n", b"505"),
     ],
 )
-async def test_what_is_not_spoken_is_refused_by_name(client, wire, status):
-    client.send(wire)
-    assert (await client.rest()).split()[1] == status
+async def test_what_is_not_spoken_is_refused_by_name(h1_client, wire, status):
+    h1_client.send(wire)
+    assert (await h1_client.rest()).split()[1] == status
