@@ -6,6 +6,7 @@ Owns: heads and the framing they announce. Not: bodies (bodies), connections (in
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Final
@@ -21,6 +22,8 @@ CHUNKED: Final = -1
 UNTIL_CLOSE: Final = -2
 _CACHED_HEAD: Final = 1024
 """Bytes; larger heads are parsed each time, so that the caches stay below some megabytes."""
+_STATUS_LINE: Final = re.compile(rb"HTTP/1\.[01] [0-9]{3}(?: [\t\x20-\x7e\x80-\xff]*)?\r\n")
+"""llhttp lets more stand before and in it."""
 _ONE_HOP: Final = frozenset({b"connection", b"keep-alive", b"proxy-connection", b"te", b"upgrade", b"http2-settings"})
 _FRAMING: Final = frozenset({b"host", b"content-length", b"transfer-encoding"})
 """A sender that names them in Connection would have us change where the message ends."""
@@ -207,7 +210,7 @@ def _reply(wire: bytes, bodiless: bool) -> Reply:
     except httptools.HttpParserError as error:
         raise BadHead(502, str(error)) from error
     status, headers = parser.get_status_code(), fields.headers
-    if not fields.complete or not wire.startswith(b"HTTP/1.") or status < 100 or status == 101:
+    if not fields.complete or not _STATUS_LINE.match(wire) or status < 100 or status == 101:
         raise BadHead(502, "the upstream's reply has no sound head")
     declared = _declared_body(headers)
     body = 0 if bodiless or status < 200 or status in (204, 304) else declared

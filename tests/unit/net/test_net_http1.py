@@ -194,10 +194,21 @@ async def test_an_upstream_that_dies_before_its_reply_is_told_as_502(h1_client, 
     assert reply.startswith(b"HTTP/1.1 502 ")
 
 
-async def test_a_broken_reply_is_told_as_502(h1_client, h1_server):
+BROKEN_REPLIES = {
+    "two lengths": b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\nContent-Length: 4\r\n\r\nabcd",
+    "a line end before it": b"\rHTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n",
+    "NUL in its phrase": b"HTTP/1.1 200 \0OK\r\nContent-Length: 0\r\n\r\n",
+    "two codings without a body": b"HTTP/1.1 204 X\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n",
+    "chunks in HTTP/1.0": b"HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+    "a switch of protocols": b"HTTP/1.1 101 X\r\nUpgrade: h2c\r\nConnection: upgrade\r\n\r\n",
+}
+
+
+@pytest.mark.parametrize("wire", BROKEN_REPLIES.values(), ids=BROKEN_REPLIES)
+async def test_a_broken_reply_is_told_as_502(h1_client, h1_server, wire):
     async def script(reader, writer):
         await h1_server.head(reader)
-        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\nContent-Length: 4\r\n\r\nabcd")
+        writer.write(wire)
 
     h1_server.script = script
     h1_client.send(GET)

@@ -89,16 +89,6 @@ async def test_a_client_that_does_not_wait_is_not_told_to_continue(h1_client):
     await h1_client.receive(OK)
 
 
-async def test_a_chunked_reply_of_http_1_0_is_broken(h1_client, h1_server):
-    async def script(reader, writer):
-        await h1_server.head(reader)
-        writer.write(b"HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n")
-
-    h1_server.script = script
-    h1_client.send(GET % b"")
-    assert (await h1_client.receive_head()).startswith(b"HTTP/1.1 502 ")
-
-
 async def test_a_reply_to_head_may_announce_chunks(h1_client, h1_server):
     announced = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 
