@@ -21,6 +21,8 @@ UNREAD: Final = 4 * WRITE_BUFFER
 """Bytes in a client's write buffer above which it may not ask for more answers to PING and the like."""
 SMALL_ANSWER: Final = 2**16
 """Bytes of an answer of ours that is given whatever waits for others: it may tell of a write that was carried out."""
+JOINED: Final = 2**12
+"""Bytes up to which small bodies that wait are made one piece."""
 RETRY_COPY: Final = 2**20
 """Bytes of a request kept so that it can be sent to another connection."""
 ATTEMPTS: Final = 6

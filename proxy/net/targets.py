@@ -10,7 +10,7 @@ from typing import Final
 
 _PATH: Final = re.compile(rb"/[\x21\x22\x24-\x7e\x80-\xff]*")
 """No blank, no control character, no fragment: servers cut a path there, each in its own way."""
-_HOST: Final = re.compile(rb"(?:[A-Za-z0-9\-._~!$&'()*+;=%]*|\[[A-Za-z0-9:.]+\])(?::[0-9]{0,5})?")
+_HOST: Final = re.compile(rb"(?:[A-Za-z0-9\-._~!$&'()*+;=%]*|\[[A-Za-z0-9:.%_~\-]+\])(?::[0-9]{0,5})?")
 _ABSOLUTE: Final = re.compile(rb"https?://([^/?]*)(.*)", re.IGNORECASE)
 
 

@@ -21,6 +21,7 @@ from proxy.net.http2.frames import (
     rst_stream,
 )
 from proxy.net.limits import WRITE_BUFFER
+from proxy.net.pieces import add_piece
 
 _FRAME = 16_384
 _WINDOW = 65_535
@@ -138,7 +139,8 @@ class Sender:
     # writing
 
     def _enqueue(self, stream: Outflow, piece: Piece) -> int:
-        stream.queue += self._frames(piece)
+        for part in self._frames(piece):
+            add_piece(stream.queue, part)
         self._waiting[stream.id] = stream
         self._pump_stream(stream)
         return 0
@@ -178,7 +180,7 @@ class Sender:
         if size == len(piece.wire):
             self._shift(stream)
         else:
-            stream.queue[0] = piece._replace(wire=piece.wire[size:])
+            stream.queue[0] = piece._replace(wire=piece.wire[size:], content=b"")
         self._send_data(stream, piece.wire[:size], piece.end and size == len(piece.wire))
         stream.drained(size)
         return True

@@ -150,6 +150,8 @@ BREAKING = {
     "a short GOAWAY": (frame(7, 0, 0, bytes(7)), PROTOCOL),
     "padding longer than its frame": (frame(1, 4, 1, HEAD) + frame(0, 8, 1, b"\xff1"), PROTOCOL),
     "a reference to an empty table": (frame(1, 4, 1, HEAD + b"\xbe"), COMPRESSION),
+    "a table larger than our settings allow": (frame(4, 1, 0) + frame(1, 4, 1, b"\x21" + HEAD), COMPRESSION),
+    "such a table behind none": (frame(4, 1, 0) + frame(1, 4, 1, b"\x20\x3f\xe1\x1f" + HEAD), COMPRESSION),
     "a block cut short": (frame(1, 4, 1, HEAD + b"\0\5ab"), COMPRESSION),
     "a preface without settings": (b"", None),
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -81,3 +82,14 @@ async def test_h2spec_passes(h2_server, start, listen_tls, tmp_path, form):
 
 def _name(case: ElementTree.Element) -> str:
     return f"{case.get('package')}: {case.get('classname')}"
+
+
+async def test_what_is_no_preface_behind_alpn_ends_its_connection(h2_server, start, listen_tls):
+    proxy = await start(h2_server.url, listen_tls=listen_tls)
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    context.set_alpn_protocols(["h2"])
+    reader, writer = await asyncio.open_connection(proxy.host, proxy.port, ssl=context)
+    writer.write(b"PRI * HTTP/2.0\r\n\r\nSN\r\n\r\n" + bytes((0, 0, 0, 4, 0, 0, 0, 0, 0)))
+    assert await asyncio.wait_for(reader.read(), 5) == b""
+    writer.close()
