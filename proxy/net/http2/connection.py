@@ -212,6 +212,11 @@ class Connection(asyncio.Protocol, Generic[S]):
             self._deliver(stream)
         stream.arrived(Piece(Kind.BODY, payload, payload, end))
 
+    def _deliver_gathered(self, stream_id: int) -> None:
+        """Before anything else of the stream is."""
+        if self._gathered and (stream := self.streams.get(stream_id)) in self._gathered:
+            self._deliver(stream)
+
     def _deliver(self, stream: S) -> None:
         payload = b"".join(self._gathered.pop(stream))
         stream.arrived(Piece(Kind.BODY, payload, payload, False))
@@ -245,8 +250,7 @@ class Connection(asyncio.Protocol, Generic[S]):
     def _block(self, block: Block | None) -> None:
         if block is None:
             return
-        if self._gathered and (stream := self.streams.get(block.stream_id)) in self._gathered:
-            self._deliver(stream)
+        self._deliver_gathered(block.stream_id)
         try:
             self.block_arrived(block.stream_id, block.end, block.fields)
         except Malformed as error:
@@ -266,6 +270,7 @@ class Connection(asyncio.Protocol, Generic[S]):
         if stream_id == 0 or self.is_idle(stream_id):
             raise ConnectionFault(Code.PROTOCOL_ERROR, "RST_STREAM for a stream that was never opened")
         self._limit(Flood.RESET)
+        self._deliver_gathered(stream_id)
         stream = self.streams.pop(stream_id, None)
         if stream is not None:
             self.stream_reset(stream, int.from_bytes(payload))

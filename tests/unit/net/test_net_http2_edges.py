@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 import h2.events
+import hpack
 import pytest
 from h2.errors import ErrorCodes
 from h2.settings import SettingCodes
@@ -204,3 +205,36 @@ async def test_a_ping_passes_beside_a_body_that_is_not_read(h2_server, start, h2
     await client.until(lambda: sum(len(client.body(1 + 2 * n)) for n in range(20)) == 65_535)
     client.send(lambda c: c.ping(b"overtake"))
     assert (await client.first(h2.events.PingAckReceived)).ping_data == b"overtake"
+
+
+async def test_what_came_before_a_reset_in_the_same_read_is_passed_on_before_it(h2_server, start, h2_connect):
+    def on(peer: Peer, event: h2.events.Event) -> None:
+        if isinstance(event, h2.events.StreamEnded):
+            peer.h2.send_headers(event.stream_id, [(":status", "200")])
+            peer.h2.send_data(event.stream_id, b"half")
+            peer.h2.reset_stream(event.stream_id, ErrorCodes.CANCEL)
+
+    h2_server.on = on
+    client = await h2_connect(await start(h2_server.url))
+    client.request(1, b"x")
+    assert (await client.first(h2.events.StreamReset, 1)).error_code is ErrorCodes.CANCEL
+    assert client.body(1) == b"half"
+
+
+async def test_a_client_with_a_table_that_never_acknowledges_our_settings_is_understood(h2_server, start):
+    proxy = await start(h2_server.url)
+    reader, writer = await asyncio.open_connection(proxy.host, proxy.port)
+    encoder = hpack.Encoder()
+    fields = [(b":method", b"GET"), (b":scheme", b"http"), (b":path", b"/a"), (b":authority", b"x"), (b"x-own", b"same" * 20)]
+    blocks = [encoder.encode(fields) for _ in range(20)]
+    assert len(blocks[1]) < 10, "by reference to the table"
+    writer.write(PREFACE + frame(4, 0, 0) + b"".join(frame(HEADERS, 5, 1 + 2 * n, block) for n, block in enumerate(blocks)))
+    ended = 0
+    async with asyncio.timeout(5):
+        while ended < 20:
+            head = await reader.readexactly(9)
+            await reader.readexactly(int.from_bytes(head[:3]))
+            ended += head[3] == HEADERS and head[4] & END_STREAM
+    writer.transport.abort()
+    seen = [dict(e.headers) for e in h2_server.peers[0].of(h2.events.RequestReceived)]
+    assert [head["x-own"] for head in seen] == ["same" * 20] * 20

@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import suppress
 
+import h2.events
+import h2.exceptions
+import psutil
 import pytest
 from net_frames import PREFACE, frame
+from net_h2_peers import Peer, Upstream
 from net_ports import Port
 
 from proxy.net.http2.fields import encode
+from proxy.net.limits import Budget
 from proxy.ports import Reply, Request
 
 HEAD = encode([(b":method", b"POST"), (b":scheme", b"http"), (b":path", b"/"), (b":authority", b"x")])
@@ -106,3 +112,35 @@ async def test_a_reply_of_http_1_that_is_read_slowly_is_not_given_up(server, sta
         await reader.readexactly(2_000_000)
     assert len(await asyncio.wait_for(reader.readexactly(SIZE - 20_000_000), 5)) == SIZE - 20_000_000
     writer.transport.abort()
+
+
+async def test_many_streams_without_a_window_hold_no_more_than_the_budget(start):
+    """Each holds a megabyte of its reply; together they may not."""
+
+    def pour(peer: Peer, event: h2.events.Event) -> None:
+        if isinstance(event, h2.events.StreamEnded):
+            peer.h2.send_headers(event.stream_id, [(":status", "200")])
+        for ended in peer.of(h2.events.StreamEnded):
+            with suppress(h2.exceptions.ProtocolError):  # given up meanwhile
+                while room := min(peer.h2.local_flow_control_window(ended.stream_id), 16_384):
+                    peer.h2.send_data(ended.stream_id, bytes(room))
+
+    upstream = Upstream()
+    upstream.on = pour
+    await upstream.start()
+    proxy = await start(upstream.url, budget=Budget(8_000_000))
+    reader, writer = await asyncio.open_connection(proxy.host, proxy.port)
+    before = psutil.Process().memory_info().rss
+    writer.write(PREFACE + frame(4, 0, 0, b"\0\4\0\0\0\0"))
+    writer.write(b"".join(frame(1, 5, 1 + 2 * number, HEAD) for number in range(60)))
+    resets, most = 0, 0
+    async with asyncio.timeout(20):
+        while resets < 50:
+            head = await reader.readexactly(9)
+            await reader.readexactly(int.from_bytes(head[:3]))
+            resets += head[3] == 3
+            most = max(most, proxy.listener.stats().buffered)
+    assert most <= 8_000_000 + 2**17, "the piece that is too much is given up with its stream"
+    assert psutil.Process().memory_info().rss - before < 64 * 2**20
+    writer.transport.abort()
+    upstream.stop()
