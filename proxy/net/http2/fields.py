@@ -224,13 +224,19 @@ def _request_head(block: bytes) -> RequestHead:
 
 
 def _check_pseudo(pseudo: dict[bytes, bytes], hosts: list[bytes]) -> None:
-    if not _METHOD.fullmatch(pseudo[b":method"]) or not _SCHEME.fullmatch(pseudo[b":scheme"]):
-        raise Malformed("the method or the scheme is no word")
-    authority = pseudo.get(b":authority", hosts[0] if hosts else b"")
+    path, authority = pseudo[b":path"], pseudo.get(b":authority", hosts[0] if hosts else b"")
     if len(hosts) > 1 or hosts not in ([], [authority]):
         raise Malformed("the request names two hosts")
+    check = _check_target if len(path) + len(authority) <= _CACHED_BLOCK else _check_target.__wrapped__
+    check(pseudo[b":method"], pseudo[b":scheme"], path, authority)
+
+
+@lru_cache(1024)
+def _check_target(method: bytes, scheme: bytes, path: bytes, authority: bytes) -> None:
+    if not _METHOD.fullmatch(method) or not _SCHEME.fullmatch(scheme):
+        raise Malformed("the method or the scheme is no word")
     try:
-        targets.check(pseudo[b":method"], pseudo[b":path"], authority)
+        targets.check(method, path, authority)
     except targets.BadTarget as error:
         raise Malformed(str(error)) from error
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from net_memory import Begin, Http1Side, Transport, portions, run, surroundings, turns
@@ -12,7 +13,9 @@ from net_references import Seen, by_h11, by_llhttp
 
 from proxy.net.http1.inbound import ClientConnection
 
-EXAMPLES = 20_000 if os.environ.get("VECFERRY_NIGHTLY") else 400
+NIGHTLY = bool(os.environ.get("VECFERRY_NIGHTLY"))
+EXAMPLES = 20_000 if NIGHTLY else 400
+pytestmark = pytest.mark.timeout(3600 if NIGHTLY else 300)
 
 STARTS = st.sampled_from(
     [b"GET / HTTP/1.1", b"POST /a?b=c HTTP/1.1", b"PUT /collections/x HTTP/1.1", b"HEAD / HTTP/1.1", b"GET / HTTP/1.0"]

@@ -11,6 +11,7 @@ import h2.connection
 import h2.events
 import h2.exceptions
 import hpack
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from net_frames import DATA, GOAWAY, HEADERS, PING, PREFACE, RST_STREAM, SETTINGS, frame
@@ -20,7 +21,9 @@ from proxy.net.http2.fields import encode
 from proxy.net.http2.inbound import ClientConnection
 from proxy.net.http2.outbound import UpstreamConnection
 
-EXAMPLES = 20_000 if os.environ.get("VECFERRY_NIGHTLY") else 300
+NIGHTLY = bool(os.environ.get("VECFERRY_NIGHTLY"))
+EXAMPLES = 20_000 if NIGHTLY else 300
+pytestmark = pytest.mark.timeout(3600 if NIGHTLY else 300)
 PRIORITY, PUSH_PROMISE, WINDOW_UPDATE, CONTINUATION = 2, 5, 8, 9
 
 PSEUDO = [(b":method", b"POST"), (b":scheme", b"http"), (b":authority", b"x")]

@@ -6,6 +6,7 @@ import os
 from dataclasses import dataclass
 
 import h11
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from net_memory import Transport, portions
@@ -13,7 +14,9 @@ from net_memory import Transport, portions
 from proxy.net.ends import Failure, Kind, Piece, UpstreamEnd
 from proxy.net.http1.outbound import UpstreamConnection
 
-EXAMPLES = 20_000 if os.environ.get("VECFERRY_NIGHTLY") else 300
+NIGHTLY = bool(os.environ.get("VECFERRY_NIGHTLY"))
+EXAMPLES = 20_000 if NIGHTLY else 300
+pytestmark = pytest.mark.timeout(3600 if NIGHTLY else 300)
 REQUEST = Piece(Kind.HEAD, b"GET / HTTP/1.1\r\nHost: x\r\n\r\n", b"", True)
 
 STARTS = st.sampled_from(
