@@ -79,9 +79,10 @@ class _Doorway(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         self._seen += data
         version = chosen(self.transport.get_extra_info("ssl_object")) or self._by_preface()
-        if version is Version.HTTP2 and len(self._seen) < len(PREFACE):
-            return
-        if version is not None:
+        if version is Version.HTTP2 and not self._seen.startswith(PREFACE):
+            if not PREFACE.startswith(self._seen):
+                self.transport.close()
+        elif version is not None:
             self._notice_tls()
             self._listener.enter(self, version, self._seen)
 

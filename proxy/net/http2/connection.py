@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import Any, Generic, TypeVar, cast
+from typing import Any, Final, Generic, TypeVar, cast
 
 from proxy.net.ends import Kind, Piece
 from proxy.net.http2 import frames
@@ -21,6 +21,8 @@ from proxy.net.tls import words
 
 _REMEMBERED = 1000
 """Streams that we reset: what the peer had under way for them is no fault."""
+_SMALL: Final = 256
+"""Bytes. Smaller bodies of one read are joined: each piece costs more than that, and a frame of one byte is easily sent."""
 
 
 S = TypeVar("S", bound=Stream)
@@ -46,6 +48,7 @@ class Connection(asyncio.Protocol, Generic[S]):
         self._rates = Rates()
         self._rest = b""
         self._due = 0
+        self._gathered: dict[S, list[bytes]] = {}  # small bodies of the present read
         self.resets: dict[int, None] = {}
 
     # what a subclass adds
@@ -60,6 +63,10 @@ class Connection(asyncio.Protocol, Generic[S]):
     def stream_reset(self, stream: S, code: int) -> None:
         """By the peer; the stream is in no table any more."""
         raise NotImplementedError
+
+    def stream_broken(self, stream: S, fault: StreamFault) -> None:
+        """The peer broke a rule, and we have reset the stream."""
+        self.stream_reset(stream, fault.code)
 
     def goaway(self, last_stream_id: int, code: int, text: str) -> None:
         raise NotImplementedError
@@ -90,7 +97,10 @@ class Connection(asyncio.Protocol, Generic[S]):
         try:
             self._rest = data[self._frames(data) :]
         except ConnectionFault as fault:
+            self._gathered.clear()
             self.fail(fault.code, str(fault))
+        while self._gathered:
+            self._deliver(next(iter(self._gathered)))
 
     def pause_writing(self) -> None:
         self.sender.pause()
@@ -175,7 +185,7 @@ class Connection(asyncio.Protocol, Generic[S]):
             self._remember(fault.stream_id)
         else:
             self.reset(stream, fault.code)
-            self.stream_reset(stream, fault.code)
+            self.stream_broken(stream, fault)
 
     def _data(self, flags: int, stream_id: int, payload: bytes) -> None:
         size = len(payload)
@@ -196,7 +206,21 @@ class Connection(asyncio.Protocol, Generic[S]):
         if stream.expected is not None:
             self._expect(stream, len(payload), end)
         stream.got_end = end
+        if len(payload) < _SMALL and not end:
+            self._gathered.setdefault(stream, []).append(payload)
+            return
+        if stream in self._gathered:
+            self._deliver(stream)
         stream.arrived(Piece(Kind.BODY, payload, payload, end))
+
+    def _deliver_gathered(self, stream_id: int) -> None:
+        """Before anything else of the stream is."""
+        if self._gathered and (stream := self.streams.get(stream_id)) in self._gathered:
+            self._deliver(stream)
+
+    def _deliver(self, stream: S) -> None:
+        payload = b"".join(self._gathered.pop(stream))
+        stream.arrived(Piece(Kind.BODY, payload, payload, False))
 
     def _refill(self, size: int) -> None:
         self._due += size
@@ -227,6 +251,7 @@ class Connection(asyncio.Protocol, Generic[S]):
     def _block(self, block: Block | None) -> None:
         if block is None:
             return
+        self._deliver_gathered(block.stream_id)
         try:
             self.block_arrived(block.stream_id, block.end, block.fields)
         except Malformed as error:
@@ -246,6 +271,7 @@ class Connection(asyncio.Protocol, Generic[S]):
         if stream_id == 0 or self.is_idle(stream_id):
             raise ConnectionFault(Code.PROTOCOL_ERROR, "RST_STREAM for a stream that was never opened")
         self._limit(Flood.RESET)
+        self._deliver_gathered(stream_id)
         stream = self.streams.pop(stream_id, None)
         if stream is not None:
             self.stream_reset(stream, int.from_bytes(payload))

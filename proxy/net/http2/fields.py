@@ -15,6 +15,7 @@ from typing import Final
 import hpack
 from hpack.table import HeaderTable
 
+from proxy.net import targets
 from proxy.net.ends import RequestHead, Rewrite
 from proxy.net.http2.frames import Code, ConnectionFault
 from proxy.ports import Headers
@@ -32,6 +33,8 @@ _EMPTY_TABLE: Final = b"\x20"
 """The instruction "my table has size 0"."""
 _NAME: Final = re.compile(rb"[!#$%&'*+\-.^_`|~0-9a-z]+")
 _VALUE: Final = re.compile(rb"(?:[^\0\r\n \t](?:[^\0\r\n]*[^\0\r\n \t])?)?")
+_SCHEME: Final = re.compile(rb"[A-Za-z][A-Za-z0-9+\-.]*")
+_METHOD: Final = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _ONE_HOP: Final = frozenset({b"connection", b"keep-alive", b"proxy-connection", b"transfer-encoding", b"upgrade"})
 _PSEUDO: Final = frozenset({b":method", b":path", b":scheme", b":authority"})
 _HOST: Final = frozenset({b":authority", b"host"})
@@ -62,6 +65,8 @@ class FieldDecoder:
         return self._by_table(block)
 
     def _by_table(self, block: bytes) -> bytes:
+        if self.acknowledged and b"\x20" < block.lstrip(_EMPTY_TABLE)[:1] < b"\x40":
+            raise ConnectionFault(Code.COMPRESSION_ERROR, "a table larger than our SETTINGS allow")
         try:
             headers = self._table.decode(block, raw=True)
         except hpack.OversizedHeaderListError as error:
@@ -216,11 +221,28 @@ def _request_head(block: bytes) -> RequestHead:
     rest = headers[len(pseudo) :]  # holds a pseudo-header, which no field's name may be, where one came late or twice
     if not (_REQUIRED <= pseudo.keys() <= _PSEUDO):
         raise Malformed("pseudo-headers are missing, unknown or repeated")
-    if not pseudo[b":path"].startswith(b"/") and pseudo[b":path"] != b"*":
-        raise Malformed("the path is not absolute")
     _check_fields(rest)
+    _check_pseudo(pseudo, [value for name, value in rest if name == b"host"])
     authority = pseudo.get(b":authority") or dict(rest).get(b"host", b"")
     return RequestHead(pseudo[b":method"], pseudo[b":path"], rest, _length(rest), authority)
+
+
+def _check_pseudo(pseudo: dict[bytes, bytes], hosts: list[bytes]) -> None:
+    path, authority = pseudo[b":path"], pseudo.get(b":authority", hosts[0] if hosts else b"")
+    if len(hosts) > 1 or hosts not in ([], [authority]):
+        raise Malformed("the request names two hosts")
+    check = _check_target if len(path) + len(authority) <= _CACHED_BLOCK else _check_target.__wrapped__
+    check(pseudo[b":method"], pseudo[b":scheme"], path, authority)
+
+
+@lru_cache(1024)
+def _check_target(method: bytes, scheme: bytes, path: bytes, authority: bytes) -> None:
+    if not _METHOD.fullmatch(method) or not _SCHEME.fullmatch(scheme):
+        raise Malformed("the method or the scheme is no word")
+    try:
+        targets.check(method, path, authority)
+    except targets.BadTarget as error:
+        raise Malformed(str(error)) from error
 
 
 def _leading_pseudo(headers: Headers) -> int:

@@ -21,6 +21,7 @@ from proxy.net.http2.frames import (
     rst_stream,
 )
 from proxy.net.limits import WRITE_BUFFER
+from proxy.net.pieces import add_piece
 
 _FRAME = 16_384
 _WINDOW = 65_535
@@ -124,8 +125,7 @@ class Sender:
         stream.window += size
         if stream.window > MAX_WINDOW:
             raise StreamFault(stream.id, Code.FLOW_CONTROL_ERROR, "the stream's window is too large")
-        if stream.queue:
-            self._pump()
+        self._pump_stream(stream)
 
     def set_initial(self, size: int, streams: list[Outflow]) -> None:
         """Changes the window of every stream by the difference, below zero too (RFC 9113, 6.9.2)."""
@@ -139,10 +139,20 @@ class Sender:
     # writing
 
     def _enqueue(self, stream: Outflow, piece: Piece) -> int:
-        stream.queue.append(piece)
+        for part in self._frames(piece):
+            add_piece(stream.queue, part)
         self._waiting[stream.id] = stream
         self._pump_stream(stream)
         return 0
+
+    def _frames(self, piece: Piece) -> list[Piece]:
+        """At once, so that what is left of a large piece is not copied again for each frame of it."""
+        wire, size = piece.wire, self.max_frame
+        if piece.kind is not Kind.BODY or len(wire) <= size:
+            return [piece]
+        parts = [piece._replace(wire=wire[at : at + size], content=b"", end=False) for at in range(0, len(wire), size)]
+        parts[-1] = parts[-1]._replace(end=piece.end)
+        return parts
 
     def _pump_stream(self, stream: Outflow) -> None:
         while stream.queue and not self._paused and self._advance(stream):
@@ -170,7 +180,7 @@ class Sender:
         if size == len(piece.wire):
             self._shift(stream)
         else:
-            stream.queue[0] = piece._replace(wire=piece.wire[size:])
+            stream.queue[0] = piece._replace(wire=piece.wire[size:], content=b"")
         self._send_data(stream, piece.wire[:size], piece.end and size == len(piece.wire))
         stream.drained(size)
         return True
