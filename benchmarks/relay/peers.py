@@ -76,7 +76,7 @@ def _vecferry(place: Place, name: str, *, phase: str) -> Peer:
 
 
 @dataclass(frozen=True, slots=True)
-class Kind:
+class Recipe:
     """A peer as it can be had. `program`: what must be installed."""
 
     name: str
@@ -84,14 +84,14 @@ class Kind:
     program: str | None = None
 
 
-DIRECT: Final = Kind("direct", _direct)
-VECFERRY: Final = Kind("vecferry", partial(_vecferry, phase="passthrough"))
-SHADOW: Final = Kind("vecferry shadow 10 %", partial(_vecferry, phase="shadow"))
-PLAIN_ENVOY: Final = Kind("Envoy", partial(_envoy, mirror=False), ENVOY)
-PLAIN_NGINX: Final = Kind("nginx", partial(_nginx, mirror=False), NGINX)
-MIRROR: Final = Kind("vecferry mirror", partial(_vecferry, phase="mirror"))
-MIRROR_ENVOY: Final = Kind("Envoy mirror", partial(_envoy, mirror=True), ENVOY)
-MIRROR_NGINX: Final = Kind("nginx mirror", partial(_nginx, mirror=True), NGINX)
+DIRECT: Final = Recipe("direct", _direct)
+VECFERRY: Final = Recipe("vecferry", partial(_vecferry, phase="passthrough"))
+SHADOW: Final = Recipe("vecferry shadow 10 %", partial(_vecferry, phase="shadow"))
+PLAIN_ENVOY: Final = Recipe("Envoy", partial(_envoy, mirror=False), ENVOY)
+PLAIN_NGINX: Final = Recipe("nginx", partial(_nginx, mirror=False), NGINX)
+MIRROR: Final = Recipe("vecferry mirror", partial(_vecferry, phase="mirror"))
+MIRROR_ENVOY: Final = Recipe("Envoy mirror", partial(_envoy, mirror=True), ENVOY)
+MIRROR_NGINX: Final = Recipe("nginx mirror", partial(_nginx, mirror=True), NGINX)
 RELAYING: Final = (DIRECT, VECFERRY, SHADOW, PLAIN_ENVOY, PLAIN_NGINX)
 MIRRORING: Final = (DIRECT, MIRROR, MIRROR_ENVOY, MIRROR_NGINX)
 
@@ -99,7 +99,7 @@ MIRRORING: Final = (DIRECT, MIRROR, MIRROR_ENVOY, MIRROR_NGINX)
 Started: TypeAlias = Mapping[str, Peer]
 
 
-def started(kinds: tuple[Kind, ...], place: Place) -> Started:
+def started(kinds: tuple[Recipe, ...], place: Place) -> Started:
     """Those whose program is installed, by name."""
     there = (kind for kind in kinds if kind.program is None or not absent(kind.program))
     return {kind.name: kind.make(place, kind.name) for kind in there}
