@@ -13,7 +13,7 @@ from typing import Final
 from benchmarks.processes import cpu_seconds, peak_megabytes, reset_peak
 from benchmarks.relay.generator import Generator, Job
 from benchmarks.relay.load import Load
-from benchmarks.relay.matrix import KB, Cell, Kind, Plan, Protocol, Sample, Samples, turns
+from benchmarks.relay.matrix import KB, SMALL, Cell, Kind, Plan, Protocol, Sample, Samples, turns
 from benchmarks.relay.peers import Peer
 
 CPU: Final = "cpu_us"
@@ -23,7 +23,10 @@ SUSTAINED: Final = "sustained"
 OFFERED: Final = "offered"
 PERCENTILES: Final = {"p50_ms": 50.0, "p99_ms": 99.0, "p99.9_ms": 99.9}
 OF_SATURATION: Final = 0.7
+LARGE_CALLS: Final = 64
+"""In a block of large ones. By seconds many of few would be cut off in the middle, paid for and not counted."""
 WARM_CALLS: Final = 20
+WARM_WIDTH: Final = 32
 WARM_SECONDS: Final = 0.2
 BODIES: Final = 256
 """Different writes, so that no two under way are of the same point."""
@@ -64,7 +67,8 @@ def takes(peer: str, cell: Cell) -> bool:
 
 def _relayed(bench: Bench, peer: Peer, cell: Cell, number: int) -> Sample:
     begun = _begin(peer)
-    taken = bench.load.saturate(peer.port, cell.call(), cell.connections, cell.streams, bench.plan.seconds)
+    count = max(LARGE_CALLS, cell.in_flight) if cell.size > SMALL else None
+    taken = bench.load.saturate(Job(peer.port, cell.call(), cell.connections, cell.streams, bench.plan.seconds, count))
     peer.rest()
     return Sample(peer.name, cell, number, {RATE: taken.rate, **_used(peer, begun, taken.calls)})
 
@@ -72,13 +76,13 @@ def _relayed(bench: Bench, peer: Peer, cell: Cell, number: int) -> Sample:
 def mirrored(bench: Bench, peers: Mapping[str, Peer], cell: Cell) -> Samples:
     """A block ends when the target has all of it: that work is part of the write's cost."""
     bench.say(f"mirrored: {cell}")
-    job = _writes(cell, count=max(MIRRORED_BYTES // (cell.size + ROW_WORK), 2 * cell.in_flight))
+    job = _job(cell, count=max(MIRRORED_BYTES // (cell.size + ROW_WORK), 2 * cell.in_flight))
     for peer in peers.values():
         _warm(bench, peer, cell)
     return Samples(tuple(_mirrored(bench, peer, cell, job, n) for n, peer in turns([*peers.values()], bench.plan.rounds)))
 
 
-def _writes(cell: Cell, count: int | None = None) -> Job:
+def _job(cell: Cell, count: int | None = None) -> Job:
     different = min(BODIES, BODY_BYTES // cell.size)
     return Job(0, cell.call(different), cell.connections, cell.streams, count=count)
 
@@ -95,7 +99,7 @@ def tails(bench: Bench, peers: Mapping[str, Peer], cell: Cell, limits: Sequence[
     """All peers at one rate: 70 % of what the slowest of `limits` takes, or of what it sustains where `found` tells that."""
     rate = OF_SATURATION * min(_most(bench, peers[name], cell, found) for name in limits if name in peers)
     bench.say(f"tails: {cell}, {rate:.0f} calls a second")
-    job = replace(_writes(cell), seconds=bench.plan.tail_seconds, rate=rate)
+    job = replace(_job(cell), seconds=bench.plan.tail_seconds, rate=rate)
     samples = []
     for number, peer in turns([*peers.values()], bench.plan.tail_rounds):
         took = bench.generator.run(replace(job, port=peer.port, seed=number))
@@ -109,7 +113,7 @@ def _most(bench: Bench, peer: Peer, cell: Cell, found: Samples | None) -> float:
     sustained = None if found is None else found.median(peer.name, cell, SUSTAINED)
     if sustained is not None:
         return sustained
-    took = bench.generator.run(replace(_writes(cell), port=peer.port, seconds=bench.plan.tail_seconds))
+    took = bench.generator.run(replace(_job(cell), port=peer.port, seconds=bench.plan.tail_seconds))
     peer.rest()
     return took.rate
 
@@ -119,7 +123,9 @@ def _most(bench: Bench, peer: Peer, cell: Cell, found: Samples | None) -> float:
 
 def _warm(bench: Bench, peer: Peer, cell: Cell) -> None:
     """Checks every reply too, which h2load does not."""
-    bench.generator.run(replace(_writes(cell, count=cell.in_flight + WARM_CALLS), port=peer.port, seconds=WARM_SECONDS))
+    job = _job(cell, count=min(cell.in_flight, WARM_WIDTH) + WARM_CALLS)
+    connections = min(cell.connections, WARM_WIDTH)
+    bench.generator.run(replace(job, port=peer.port, connections=connections, seconds=WARM_SECONDS))
     peer.rest()
 
 

@@ -7,12 +7,11 @@ from __future__ import annotations
 
 import re
 import subprocess
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
 from benchmarks.processes import H2LOAD, absent, bin_path
-from benchmarks.relay.bodies import Call
 from benchmarks.relay.generator import Generator, Job
 
 _COUNTED: Final = re.compile(r"requests: \d+ total, \d+ started, (\d+) done, (\d+) succeeded")
@@ -38,12 +37,13 @@ class Load:
     def name(self) -> str:
         return "our generator" if self._ours else H2LOAD
 
-    def saturate(self, port: int, call: Call, connections: int, streams: int, seconds: float) -> Taken:
+    def saturate(self, job: Job) -> Taken:
+        """A closed loop for its seconds, or until its count is done, and then to the end of the last call."""
         if self._ours:
-            took = self._generator.run(Job(port, call, connections, streams, seconds))
+            took = self._generator.run(replace(job, rate=None))
             return Taken(len(took.each), took.rate)
-        (self._folder / "body").write_bytes(call.bodies[0])
-        return counted(self._said(_h2load(port, call, connections, streams, seconds)))
+        (self._folder / "body").write_bytes(job.call.bodies[0])
+        return counted(self._said(_h2load(job)))
 
     def _said(self, options: list[str]) -> str:
         program = bin_path(H2LOAD)
@@ -51,11 +51,13 @@ class Load:
         return subprocess.run([program, *options], cwd=self._folder, capture_output=True, text=True, check=True).stdout
 
 
-def _h2load(port: int, call: Call, connections: int, streams: int, seconds: float) -> list[str]:
-    version = [f"-m{streams}"] if call.grpc else ["--h1"]
+def _h2load(job: Job) -> list[str]:
+    call = job.call
+    version = [f"-m{job.streams}"] if call.grpc else ["--h1"]
     headers = [option for name, value in call.headers.items() for option in ("-H", f"{name}: {value}")]
-    how = ["-t1", f"-c{connections}", "-D", f"{int(1000 * seconds)}ms", "-d", "body", *version, *headers]
-    return [*how, f"http://127.0.0.1:{port}{call.path}"]
+    end = ["-D", f"{int(1000 * job.seconds)}ms"] if job.count is None else ["-n", str(job.count)]
+    how = ["-t1", f"-c{job.connections}", "-d", "body", *end, *version, *headers]
+    return [*how, f"http://127.0.0.1:{job.port}{call.path}"]
 
 
 def counted(said: str) -> Taken:
