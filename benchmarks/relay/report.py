@@ -73,7 +73,7 @@ def _compared(name: str, goal: Goal, samples: Samples, cell: Cell, what: str, pa
     if spread is None or ours is None or theirs is None:
         return missing(name, TO_ENVOY, goal, f"{pair[1]} is missing")
     unit = "us" if what == CPU else "ms"
-    return Figure(name, spread.median, TO_ENVOY, goal, f"{ours:.3g} {unit}, Envoy {theirs:.3g} {unit}; {spread}")
+    return Figure(name, spread.median, TO_ENVOY, goal, f"{_number(ours)} {unit}, Envoy {_number(theirs)} {unit}; {spread}")
 
 
 def _memory(results: Results) -> Iterator[Figure]:
