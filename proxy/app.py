@@ -40,6 +40,7 @@ from proxy.mirror.journal import Journal
 from proxy.mirror.mirror import Mirror
 from proxy.model.place import Place
 from proxy.model.schema import Product
+from proxy.net.allocator import keep_freed_memory
 from proxy.net.listener import Listener
 from proxy.ports import Backend, Catalog, Clock, Frontend, Roles
 from proxy.roles import before_router, check_roles, relays_only, upstreams
@@ -89,6 +90,7 @@ def run(path: Path, config: Config, *, takeover: bool) -> None:
     """
     logs.set_up(config.telemetry.log_level, config.telemetry.log_format)
     sys.setrecursionlimit(RECURSION)
+    keep_freed_memory()
     try:
         uvloop.run(_until_stopped(path, config, takeover))
     except ExceptionGroup as group:
