@@ -43,6 +43,8 @@ class Gauges:
         self._told = seen
         for role, listener in self._parts.listeners.items():
             metrics.CONNECTIONS.labels(role).set(listener.stats().connections)
+        workers = self._parts.workers
+        metrics.WORKERS.set(sum(status.accepting for status in workers.statuses()) if workers else 0)
 
     def _mirror(self) -> None:
         journal = self._parts.mirror.status()

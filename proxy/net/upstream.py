@@ -12,7 +12,7 @@ from proxy.net.owned import Owned
 from proxy.net.pool import Http1Pool, Http2Pool, Pool, Port
 from proxy.net.tls import client_context
 
-_PORTS = {"http": 80, "https": 443}
+_PORTS = {"http": 80, "https": 443, "unix": 0}
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,24 +31,27 @@ class Upstream:
     """ports.Upstream. Made inside the running loop. HTTP/2 with prior knowledge over http, by ALPN over https."""
 
     def __init__(self, name: str, url: str, tls: TlsConfig, relay: RelayConfig, *, rewrite_host: bool | None = None) -> None:
-        """`rewrite_host`: name the upstream's host in requests instead of the client's; None: over https only.
+        """`url`: http, https, or unix:/path of a socket, which is spoken to as over http.
 
+        `rewrite_host`: name the upstream's host in requests instead of the client's; None: over https only.
         Raises ConfigError for a URL or TLS files that cannot be used.
         """
         parts = urlsplit(url)
-        if parts.scheme not in _PORTS or not parts.hostname:
+        host = parts.path if parts.scheme == "unix" else parts.hostname
+        if parts.scheme not in _PORTS or not host:
             raise ConfigError(name, f"{url!r} is not like http://host:port")
         secure = parts.scheme == "https"
         self._name = name
+        self.first_byte_timeout = relay.first_byte_timeout
         self._tasks = Owned()
         self._pools: dict[Version, Pool] = {}
         for version, pool in ((Version.HTTP1, Http1Pool), (Version.HTTP2, Http2Pool)):
             port = Port(
                 name,
-                parts.hostname,
+                host,
                 parts.port or _PORTS[parts.scheme],
                 client_context(tls, version) if secure else None,
-                tls.server_name or parts.hostname,
+                tls.server_name or host,
                 parts.netloc.encode() if (secure if rewrite_host is None else rewrite_host) else None,
                 relay,
             )

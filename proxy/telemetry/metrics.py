@@ -48,4 +48,6 @@ SHADOW_RECALL: Final = Gauge("vecferry_shadow_recall", "Mean recall of the secon
 SHADOW_BOUND: Final = Gauge(
     "vecferry_shadow_recall_lower_bound", "Lower confidence bound of the mean recall", ["collection"], registry=REGISTRY
 )
+WORKERS: Final = Gauge("vecferry_workers", "Worker processes that accept clients", registry=REGISTRY)
+WORKER_RESTARTS: Final = Counter("vecferry_worker_restarts", "Workers that died and were started again", registry=REGISTRY)
 CONNECTIONS: Final = Gauge("vecferry_connections", "Connections of clients", ["role"], registry=REGISTRY)
