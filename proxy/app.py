@@ -29,7 +29,7 @@ from proxy.control.reload import Reload, exclude
 from proxy.control.stages import Stages
 from proxy.door import Door
 from proxy.errors import ConfigError, ProxyError, Refused, Unavailable
-from proxy.frontends.known import FRONTENDS
+from proxy.frontends.milvus.frontend import MilvusFrontend
 from proxy.listening import OwnPorts, StopSignal, ask_to_leave, check_free, open_ports
 from proxy.mirror import parts as mirror_parts
 from proxy.mirror.journal import Journal
@@ -64,6 +64,7 @@ from proxy.workers.workers import Workers
 
 log = logging.getLogger(__name__)
 
+FRONTENDS: Final[Mapping[Product, Callable[[Clock], Frontend]]] = {Product.MILVUS: MilvusFrontend}
 BACKENDS: Final[Mapping[Product, Callable[[SideConfig, Catalog], Backend]]] = {
     Product.MILVUS: MilvusBackend,
     Product.QDRANT: QdrantBackend,

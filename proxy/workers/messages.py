@@ -89,6 +89,8 @@ class Failed(Message):
     """It cannot start, and ends."""
 
     kind: Literal["failed"] = "failed"
+    key: str
+    """Of the settings; "" where it is none of them."""
     why: str
 
 

@@ -13,6 +13,7 @@ from typing import Final
 
 from proxy.config import Config
 from proxy.errors import ConfigError, Unavailable
+from proxy.frontends.routes import ROUTES
 from proxy.net.limits import Budget
 from proxy.net.listener import UNIX, Listener, bind, bound_address, listen
 from proxy.ports import Clock, Handler
@@ -44,6 +45,8 @@ async def open_workers(
     config: Config, inside: Inside, max_body: int, upstreams: Mapping[str, str], clock: Clock, stack: AsyncExitStack
 ) -> Workers:
     """They accept clients when it returns; gone with the stack. `upstreams`: the source's URLs by role. Raises ConfigError."""
+    if config.source.product not in ROUTES:
+        raise ConfigError("workers", f"must be 1 where the source is {config.source.product}")
     core = secrets.token_hex(4)
     sockets = Sockets(*({role: name_of(core, what, role) for role in config.listen} for what in ("core", "drawn")))
     addresses = {role: _reserve(role, address, stack) for role, address in config.listen.items()}

@@ -36,7 +36,7 @@ class Process:
         self.pid = process.pid
         self.bound = False
         """It accepts clients."""
-        self.why = ""
+        self.failure: Failed | None = None
         """It could not start."""
         self.ports: Mapping[str, PortStats] = {}
         self.begun = self.heard = clock.monotonic()
@@ -80,7 +80,7 @@ class Process:
                         self.bound = True
                         bound(self)
                     case Failed():
-                        self.why = message.why
+                        self.failure = message
                     case Done():
                         self._done = message.number
                     case Report():

@@ -22,10 +22,9 @@ from typing import Final, assert_never
 
 import uvloop
 
-from proxy.clock import SystemClock
 from proxy.config import TlsConfig
 from proxy.errors import ConfigError, Unavailable
-from proxy.frontends.known import FRONTENDS
+from proxy.frontends.routes import ROUTES
 from proxy.net.limits import Budget
 from proxy.net.listener import UNIX, Listener, listen
 from proxy.net.owned import Owned
@@ -55,6 +54,8 @@ log = logging.getLogger(__name__)
 
 REPORT: Final = 0.5
 """Seconds between two reports."""
+NO_WORK: Final = 0
+"""Bytes of a request that a worker collects: it answers none itself."""
 _PR_SET_PDEATHSIG: Final = 1
 
 
@@ -87,10 +88,15 @@ async def _work(end: socket.socket) -> None:
         try:
             worker = await Worker.open(setup, channel, stack)
         except (Unavailable, ConfigError) as error:
-            channel.say(Failed(why=str(error)))
-            await channel.said()
-            return
-        await worker.run()
+            await _fail(channel, error)
+        else:
+            await worker.run()
+
+
+async def _fail(channel: Channel[FromCore], error: Unavailable | ConfigError) -> None:
+    key = error.path if isinstance(error, ConfigError) else "listen"
+    channel.say(Failed(key=key, why=str(error).removeprefix(f"{key}: ")))
+    await channel.said()
 
 
 class Worker:
@@ -104,13 +110,12 @@ class Worker:
     @classmethod
     async def open(cls, setup: Setup, channel: Channel[FromCore], stack: AsyncExitStack) -> Worker:
         """Accepts clients when it returns. Raises Unavailable and ConfigError."""
-        frontend = FRONTENDS[setup.product](SystemClock())
         ways = {role: _ways(setup, role, stack) for role in setup.listen}
-        desk = Desk(frontend.route, ways, Draw(setup.first), traces.share(setup.telemetry))
+        desk = Desk(ROUTES[setup.product], ways, Draw(setup.first), traces.share(setup.telemetry))
         budget = Budget(setup.relay.buffer_bytes)
         listeners = {}
         for role, address in setup.listen.items():
-            listener = await listen(address, role, desk, setup.relay, setup.listen_tls, frontend.max_body, budget=budget)
+            listener = await listen(address, role, desk, setup.relay, setup.listen_tls, NO_WORK, budget=budget)
             stack.push_async_callback(listener.close)
             listeners[role] = listener
         return cls(channel, desk, listeners)

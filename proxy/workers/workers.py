@@ -24,7 +24,7 @@ from proxy.ports import Clock, Route
 from proxy.routing.grant import NOTHING, Grant, Grants
 from proxy.routing.plan import Action
 from proxy.telemetry import metrics
-from proxy.workers.messages import Counted, Drain, Granted, PortStats, Setup, StopAccepting
+from proxy.workers.messages import Counted, Drain, Failed, Granted, PortStats, Setup, StopAccepting
 from proxy.workers.process import Process
 
 log = logging.getLogger(__name__)
@@ -63,7 +63,6 @@ class _Slot:
     index: int
     process: Process | None = None
     restarts: int = 0
-    lives: int = 0
     past: dict[str, ListenerStats] = field(default_factory=dict)
 
 
@@ -228,36 +227,44 @@ class Workers:
     async def _keep(self, slot: _Slot) -> None:
         pause = FIRST_PAUSE
         while not self._leaving:
-            lived = await self._live(slot)
-            if self._leaving or not self._first[slot.index].done():
+            begun = self._clock.monotonic()
+            failure = await self._live(slot)
+            if self._leaving or not self._has_started(slot, failure):
                 return
             slot.restarts += 1
             metrics.WORKER_RESTARTS.inc()
-            pause = FIRST_PAUSE if lived >= STEADY else min(2 * pause, LONGEST_PAUSE)
+            steady = self._clock.monotonic() - begun >= STEADY
+            pause = FIRST_PAUSE if steady else min(2 * pause, LONGEST_PAUSE)
             await self._clock.sleep(pause)
 
-    async def _live(self, slot: _Slot) -> float:
-        """One process, from its start to its end; the seconds that it lived."""
-        begun = self._clock.monotonic()
+    async def _live(self, slot: _Slot) -> Failed:
+        """One process, from its start to its end, and why it ended; every end but the last is a failure."""
         try:
             process = await Process.spawn(self._setup(self._started), self._clock)
         except OSError as error:
-            self._failed(slot, f"no process could be started: {error.strerror}")
-            return 0.0
+            return self._told(None, f"no process could be started: {error.strerror}")
         self._started += 1
         slot.process = process
-        code = None
         try:
             code = await process.attend(self._accepting_now(slot), self._note)
         except Broken as error:
-            log.error("a worker was ended: it cannot be understood", extra={"pid": process.pid, "why": str(error)})
+            return self._told(process, str(error))
         finally:
             slot.process = None
             self._bury(slot, process)
+        return process.failure or self._told(process, f"it ended with {code}")
+
+    def _told(self, process: Process | None, why: str) -> Failed:
         if not self._leaving:
-            log.error("a worker ended", extra={"pid": process.pid, "code": code, "why": process.why})
-            self._failed(slot, process.why or f"a worker ended with {code} before it accepted clients")
-        return self._clock.monotonic() - begun
+            log.error("a worker ended", extra={"pid": process.pid if process else 0, "why": why})
+        return Failed(key="workers", why=f"one cannot be started: {why}")
+
+    def _has_started(self, slot: _Slot, failure: Failed) -> bool:
+        """Once. What fails before is told to who starts the sidecar."""
+        first = self._first[slot.index]
+        if not first.done():
+            first.set_exception(ConfigError(failure.key, failure.why))
+        return not first.cancelled() and first.exception() is None
 
     def _accepting_now(self, slot: _Slot) -> Callable[[Process], None]:
         def bound(process: Process) -> None:
@@ -266,11 +273,6 @@ class Workers:
                 self._first[slot.index].set_result(None)
 
         return bound
-
-    def _failed(self, slot: _Slot, why: str) -> None:
-        """Only a first start tells."""
-        if not self._first[slot.index].done():
-            self._first[slot.index].set_exception(ConfigError("workers", why))
 
     def _bury(self, slot: _Slot, process: Process) -> None:
         for role, port in process.ports.items():
