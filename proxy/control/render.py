@@ -42,13 +42,21 @@ def status(document: Document) -> RenderableType:
     warnings = [Text(text, "yellow") for text in _warnings(document)]
     tasks = [_task_line(task) for task in document["tasks"] if task["state"] != "idle"]
     tables: list[RenderableType] = [_collections(document["collections"]), Text(""), gates(document["gates"])]
-    return Group(head, *_sides(document), _journal(document["journal"]), *warnings, *tasks, Text(""), *tables)
+    workers = [_workers(document["workers"])] if document["workers"] else []
+    return Group(head, *_sides(document), *workers, _journal(document["journal"]), *warnings, *tasks, Text(""), *tables)
 
 
 def _sides(document: Document) -> list[Text]:
     return [
         _line(name, f"{document[name]['product']} {document[name]['url']}") for name in ("source", "target") if document[name]
     ]
+
+
+def _workers(workers: Sequence[Document]) -> Text:
+    names = ("accepting", "connections", "restarts")
+    accepting, connections, restarts = (sum(found[name] for found in workers) for name in names)
+    text = f"{accepting} of {len(workers)} accept, {connections} connections, {restarts} restarts"
+    return _line("workers", text, "" if accepting == len(workers) else "yellow")
 
 
 def _journal(journal: Document) -> Text:
