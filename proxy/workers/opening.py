@@ -23,6 +23,8 @@ from proxy.workers.workers import Workers
 
 NUMBERS: Final = 2**40
 """Reads of one worker process, before its numbers are those of the next."""
+STREAMS: Final = 1000
+"""HTTP/2 streams of a worker's connection to the core, at least: those of all its clients share it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +95,8 @@ async def _listen(
     config: Config, inside: Inside, max_body: int, sockets: Sockets, stack: AsyncExitStack
 ) -> tuple[Listener, ...]:
     # Each worker refuses what is too much for it: the core must not refuse again what they accepted.
-    relay = config.relay.model_copy(update={"max_connections": config.relay.max_connections * config.workers})
+    connections, streams = config.relay.max_connections * config.workers, max(config.relay.max_streams, STREAMS)
+    relay = config.relay.model_copy(update={"max_connections": connections, "max_streams": streams})
     budget = Budget(config.relay.buffer_bytes)
     listeners = []
     for names, handler in ((sockets.every, inside.every), (sockets.drawn, inside.drawn)):

@@ -29,7 +29,7 @@ from proxy.workers.process import Process
 
 log = logging.getLogger(__name__)
 
-ACKNOWLEDGE: Final = 2.0
+ACKNOWLEDGE: Final = 4.0
 """Seconds that a worker may take to say that it does as it was told."""
 FIRST_PAUSE: Final = 0.1
 LONGEST_PAUSE: Final = 5.0
@@ -40,6 +40,8 @@ QUIET: Final = 5.0
 """Seconds without a word after which a worker is not counted on; it reports twice a second."""
 SILENT: Final = 30.0
 """... and after which it is killed: its share of the clients waits for nothing."""
+STARTING: Final = 120.0
+"""Seconds without a word after which one that does not accept clients yet is killed: a machine may be very busy."""
 LEAVE: Final = 6.0
 """Seconds that a worker may take to end when it has nothing to do: spans of traces may have to be sent."""
 
@@ -242,22 +244,22 @@ class Workers:
         try:
             process = await Process.spawn(self._setup(self._started), self._clock)
         except OSError as error:
-            return self._told(None, f"no process could be started: {error.strerror}")
+            return self._told(0, _cannot(f"no process could be started: {error.strerror}"))
         self._started += 1
         slot.process = process
         try:
             code = await process.attend(self._accepting_now(slot), self._note)
         except Broken as error:
-            return self._told(process, str(error))
+            return self._told(process.pid, _cannot(str(error)))
         finally:
             slot.process = None
             self._bury(slot, process)
-        return process.failure or self._told(process, f"it ended with {code}")
+        return self._told(process.pid, process.failure or _cannot(f"it ended with {code}"))
 
-    def _told(self, process: Process | None, why: str) -> Failed:
+    def _told(self, pid: int, failure: Failed) -> Failed:
         if not self._leaving:
-            log.error("a worker ended", extra={"pid": process.pid if process else 0, "why": why})
-        return Failed(key="workers", why=f"one cannot be started: {why}")
+            log.error("a worker ended", extra={"pid": pid, "why": f"{failure.key}: {failure.why}"})
+        return failure
 
     def _has_started(self, slot: _Slot, failure: Failed) -> bool:
         """Once. What fails before is told to who starts the sidecar."""
@@ -289,9 +291,13 @@ class Workers:
         while True:
             await self._clock.sleep(1.0)
             for process in self._alive():
-                if self._clock.monotonic() - process.heard > SILENT:
+                if self._clock.monotonic() - process.heard > (SILENT if process.bound else STARTING):
                     log.error("a worker says nothing any more; it is killed", extra={"pid": process.pid})
                     process.kill()
+
+
+def _cannot(why: str) -> Failed:
+    return Failed(key="workers", why=why)
 
 
 def _of(port: PortStats) -> ListenerStats:
