@@ -1,6 +1,7 @@
-"""`make demo`: a live Milvus application moves to Qdrant, back, and there again, before your eyes.
+"""`make demo`: a live application moves to another database, back, and there again, before your eyes.
 
-Owns: the walk and the display. The application (app.py) knows nothing of it, the judge (compare.py) uses nothing of ours.
+Owns: the walk and the display. The application (milvus_app.py, qdrant_app.py) knows nothing of it, the judge (compare.py)
+uses nothing of ours.
 Exit code 0 only if both databases agree in the end and the application saw no error.
 """
 
@@ -28,18 +29,21 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from demo.servers import child, free_port, start_source, start_target
+from demo.servers import Started, child, free_port, start
 
 ROOT = Path(__file__).parents[1]
-PAIRS = ("milvus-qdrant",)
+PAIRS = ("milvus-qdrant", "milvus-milvus")
+NAMES = {"milvus": "Milvus", "qdrant": "Qdrant"}
+ROLES = {"milvus": ("grpc",), "qdrant": ("rest", "grpc")}
+"""Of the ports that the source's product has; the application's is the first."""
+PLACES = ("source", "target")
 CALLS = ("search", "upsert", "delete", "delete by filter", "get")
 
 
 class Application:
     """The sample application as a child; what it prints is sorted by the phase in which it happened."""
 
-    def __init__(self, stack: ExitStack, uri: str, points: int, log: Path) -> None:
-        command = [sys.executable, "-m", "demo.app", "--uri", uri, "--points", str(points)]
+    def __init__(self, stack: ExitStack, command: list[str], log: Path) -> None:
         self.process = child(stack, command, log, cwd=ROOT, stdout=subprocess.PIPE)
         self.phase = "passthrough"
         self.operations = 0
@@ -84,7 +88,7 @@ class Show:
         application = self._application
         color = "red" if application.errors else "green"
         return Group(
-            Text(f"vecferry demo: {self._what} -> Qdrant, while an application works", "bold"),
+            Text(f"vecferry demo: {self._what}, while an application works", "bold"),
             *(Text(f"  done  {step}", "dim") for step in self.done),
             Text(f"  now   {self.doing}", "bold"),
             Text.assemble(
@@ -196,12 +200,12 @@ class Walk:
             time.sleep(min(0.25, max(0.0, deadline - time.monotonic())))
 
 
-def settings(source: str, target: Any, port: int, admin: int, state: Path) -> str:
+def settings(source: Started, target: Started, ports: dict[str, int], admin: int, state: Path) -> str:
     return json.dumps(
         {
-            "source": {"product": "milvus", "url": source},
-            "target": {"product": "qdrant", "url": target.url, "grpc_url": target.grpc_url},
-            "listen": {"grpc": f"127.0.0.1:{port}"},
+            "source": source.settings,
+            "target": target.settings,
+            "listen": {role: f"127.0.0.1:{port}" for role, port in ports.items()},
             "admin": {"address": f"127.0.0.1:{admin}"},
             "state": str(state),
             "routing": {"phase": "passthrough", "shadow": 0.5, "canary": 0.2},
@@ -209,6 +213,10 @@ def settings(source: str, target: Any, port: int, admin: int, state: Path) -> st
         },
         indent=2,
     )
+
+
+def application(source: Started, uri: str, points: int) -> list[str]:
+    return [sys.executable, "-m", f"demo.{source.product}_app", "--uri", uri, "--points", str(points)]
 
 
 def wait_ready(admin: httpx.Client, sidecar: subprocess.Popen[str], log: Path) -> None:
@@ -222,49 +230,53 @@ def wait_ready(admin: httpx.Client, sidecar: subprocess.Popen[str], log: Path) -
     raise RuntimeError(f"the sidecar did not start:\n{log.read_text()[-2000:]}")
 
 
-def perform(console: Console, data: Path, stack: ExitStack, points: int, seconds: float) -> bool:
-    console.print("starting Milvus and Qdrant ...")
-    source, what = start_source(stack, data)
-    target = start_target(stack, data)
-    console.print(f"source: {what}, at {source}\ntarget: local Qdrant on Qdrant's own engine, at {target.url}")
-    subprocess.run([sys.executable, "-m", "demo.app", "--uri", source, "--load", "--points", str(points)], cwd=ROOT, check=True)
-    port, admin_port, log = free_port(), free_port(), data / "vecferry.log"
-    (data / "vecferry.yaml").write_text(settings(source, target, port, admin_port, data / "state"))
+def perform(console: Console, pair: str, data: Path, stack: ExitStack, points: int, seconds: float) -> bool:
+    products = pair.split("-")
+    console.print(f"starting {' and '.join(NAMES[product] for product in products)} ...")
+    source, target = (start(product, stack, data / place) for product, place in zip(products, PLACES, strict=True))
+    console.print(f"source: {source}\ntarget: {target}")
+    subprocess.run([*application(source, source.url, points), "--load"], cwd=ROOT, check=True)
+    ports, admin_port = {role: free_port() for role in ROLES[source.product]}, free_port()
+    (data / "vecferry.yaml").write_text(settings(source, target, ports, admin_port, data / "state"))
     command = [str(Path(sys.executable).parent / "vecferry"), "run", "--config", str(data / "vecferry.yaml")]
+    log = data / "vecferry.log"
     sidecar = child(stack, command, log)
     admin = stack.enter_context(httpx.Client(base_url=f"http://127.0.0.1:{admin_port}", timeout=60))
     wait_ready(admin, sidecar, log)
-    application = Application(stack, f"http://127.0.0.1:{port}", points, data / "app.log")
-    show = Show(console, admin, application, what)
-    walk = Walk(admin, show, application, seconds)
+    address = f"http://127.0.0.1:{ports[ROLES[source.product][0]]}"
+    working = Application(stack, application(source, address, points), data / "app.log")
+    show = Show(console, admin, working, " -> ".join(NAMES[product] for product in products))
+    walk = Walk(admin, show, working, seconds)
     with Live(show, console=console, refresh_per_second=4, transient=False):
-        migrate(walk)
-        application.phase = "stopped"
-        application.finish()
+        migrate(walk, *(NAMES[product] for product in products))
+        working.phase = "stopped"
+        working.finish()
         walk.drained()
         show.refresh()
-    return judge(console, application, source, target.url)
+    return judge(console, working, source, target)
 
 
-def migrate(walk: Walk) -> None:
-    walk.step("passthrough: every byte goes to Milvus")
+def migrate(walk: Walk, source: str, target: str) -> None:
+    target = f"the new {target}" if source == target else target
+    walk.step(f"passthrough: every byte goes to {source}")
     walk.watch()
-    walk.phase("mirror", "mirror: every accepted write goes to Qdrant too")
+    walk.phase("mirror", f"mirror: every accepted write goes to {target} too")
     walk.task("backfill")
     walk.task("verify")
-    walk.phase("shadow", "shadow: searches are repeated on Qdrant and compared")
-    walk.phase("canary", "canary: Qdrant answers a fifth of the reads")
+    walk.phase("shadow", f"shadow: searches are repeated on {target} and compared")
+    walk.phase("canary", f"canary: {target} answers a fifth of the reads")
     walk.change("cutover", "cutover")
     walk.change("rollback", "rolled back")
     walk.change("cutover", "cutover again")
 
 
-def judge(console: Console, application: Application, source: str, target: str) -> bool:
+def judge(console: Console, working: Application, source: Started, target: Started) -> bool:
     console.print("\ncomparing every point of both databases with their own SDKs:")
-    compared = subprocess.run([sys.executable, "-m", "demo.compare", "--milvus", source, "--qdrant", target], cwd=ROOT)
-    equal, clean = compared.returncode == 0, not application.errors and application.operations > 0
+    command = [sys.executable, "-m", "demo.compare", *(f"{side.product}={side.url}" for side in (source, target))]
+    compared = subprocess.run(command, cwd=ROOT)
+    equal, clean = compared.returncode == 0, not working.errors and working.operations > 0
     console.print("both sides are equal" if equal else "the sides DIFFER", style="green" if equal else "bold red")
-    words = f"the application made {application.operations} calls and saw {application.errors} errors {application.last_error}"
+    words = f"the application made {working.operations} calls and saw {working.errors} errors {working.last_error}"
     console.print(words, style="green" if clean else "bold red")
     return equal and clean
 
@@ -279,7 +291,7 @@ def main() -> int:
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     with tempfile.TemporaryDirectory(prefix="vecferry-demo-") as folder, ExitStack() as stack:
         try:
-            return 0 if perform(console, Path(folder), stack, given.points, given.seconds) else 1
+            return 0 if perform(console, given.pair, Path(folder), stack, given.points, given.seconds) else 1
         except KeyboardInterrupt:
             console.print("stopping everything", style="yellow")
             return 130

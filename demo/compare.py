@@ -1,46 +1,64 @@
 """Compares the two databases with their own SDKs. Uses nothing of vecferry, so it can be trusted to judge it.
 
-Vectors of cosine collections are compared by direction: Qdrant stores them at length one.
+Vectors are compared by direction: Qdrant stores those of cosine collections at length one.
 """
 
 from __future__ import annotations
 
 import argparse
 import sys
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, Final, TypeAlias
 
 import numpy as np
 from pymilvus import MilvusClient
 from qdrant_client import QdrantClient
 
-OURS = ("__id__", "__partition__", "__vecferry__")
+OURS: Final = ("__id__", "__partition__", "__vecferry__")
+VECTOR: Final = "pixels"
+Rows: TypeAlias = dict[str, dict[str, Any]]
 
 
-def milvus_rows(client: MilvusClient, collection: str) -> dict[Any, dict[str, Any]]:
+def milvus_rows(uri: str, collection: str) -> Rows:
     """Every row by primary key, all that was acknowledged before."""
-    rows: dict[Any, dict[str, Any]] = {}
+    client = MilvusClient(uri=uri)
     # An iterator of pymilvus ignores the consistency that it is given, but sees what a strong query before it saw.
     client.query(collection, filter="", output_fields=["count(*)"], consistency_level="Strong")
+    described = client.describe_collection(collection)["fields"]
+    key = next(field["name"] for field in described if field.get("is_primary"))
+    vector = next(field["name"] for field in described if "dim" in field["params"])
+    rows: Rows = {}
     pages = client.query_iterator(collection, filter="", batch_size=500, output_fields=["*"], timeout=60)
     while page := pages.next():
         for found in page:
-            rows[found["id"]] = dict(found)
+            rows[bare(found[key])] = row(dict(found), key, vector)
     pages.close()
     return rows
 
 
-def qdrant_rows(client: QdrantClient, collection: str) -> dict[Any, dict[str, Any]]:
-    rows: dict[Any, dict[str, Any]] = {}
+def qdrant_rows(uri: str, collection: str) -> Rows:
+    client = QdrantClient(url=uri, check_compatibility=False)
+    rows: Rows = {}
     offset = None
     while True:
         records, offset = client.scroll(collection, limit=500, offset=offset, with_payload=True, with_vectors=True)
         for record in records:
-            payload = dict(record.payload or {})
-            vectors = record.vector if isinstance(record.vector, dict) else {"": record.vector}
-            identity = payload.get("__id__", record.id)
-            rows[identity] = {"id": identity, **{k: v for k, v in payload.items() if k not in OURS}, **vectors}
+            payload: dict[str, Any] = dict(record.payload or {})
+            vectors: Any = record.vector if isinstance(record.vector, dict) else {VECTOR: record.vector}
+            rows[bare(payload.get("__id__", record.id))] = row({**payload, **vectors}, "", VECTOR)
         if offset is None:
             return rows
+
+
+def bare(identity: Any) -> str:
+    """One text for a number, whatever form a target of another product keeps it in."""
+    text = str(identity)
+    return text.lstrip("0") or "0" if text.isdigit() else text
+
+
+def row(found: dict[str, Any], key: str, vector: str) -> dict[str, Any]:
+    fields = {name: value for name, value in found.items() if name not in (*OURS, key, "id", vector)}
+    return {**fields, VECTOR: found[vector]}
 
 
 def differ(a: dict[str, Any], b: dict[str, Any]) -> list[str]:
@@ -57,23 +75,29 @@ def same(a: Any, b: Any) -> bool:
     return bool(a == b)
 
 
+ROWS: Final[Mapping[str, Callable[[str, str], Rows]]] = {"milvus": milvus_rows, "qdrant": qdrant_rows}
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--milvus", required=True)
-    parser.add_argument("--qdrant", required=True)
+    parser.add_argument("source", help="PRODUCT=URL")
+    parser.add_argument("target", help="PRODUCT=URL")
     parser.add_argument("--collection", default="digits")
     given = parser.parse_args()
-    ours = milvus_rows(MilvusClient(uri=given.milvus), given.collection)
-    theirs = qdrant_rows(QdrantClient(url=given.qdrant, check_compatibility=False), given.collection)
+    (source, ours), (target, theirs) = (_read(side, given.collection) for side in (given.source, given.target))
     missing, extra = ours.keys() - theirs.keys(), theirs.keys() - ours.keys()
     unequal = {key: fields for key in ours.keys() & theirs.keys() if (fields := differ(ours[key], theirs[key]))}
-    print(
-        f"Milvus {len(ours)} points, Qdrant {len(theirs)}: {len(missing)} missing, {len(extra)} extra, {len(unequal)} unequal"
-    )
+    counted = f"{len(missing)} missing, {len(extra)} extra, {len(unequal)} unequal"
+    print(f"source ({source}) {len(ours)} points, target ({target}) {len(theirs)}: {counted}")
     for name, keys in (("missing", missing), ("extra", extra), ("unequal", unequal)):
         for key in list(keys)[:5]:
             print(f"  {name}: {key} {unequal.get(key, '')}")
     sys.exit(1 if missing or extra or unequal or not ours else 0)
+
+
+def _read(side: str, collection: str) -> tuple[str, Rows]:
+    product, _, uri = side.partition("=")
+    return product, ROWS[product](uri, collection)
 
 
 if __name__ == "__main__":

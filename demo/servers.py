@@ -1,4 +1,4 @@
-"""The two databases of the demo: a real Milvus (milvus-lite where its wheel does not install) and a local Qdrant."""
+"""The databases of the demo: a real Milvus (milvus-lite where its wheel does not install) and a local Qdrant."""
 
 from __future__ import annotations
 
@@ -7,15 +7,36 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from tests.servers.milvus import MilvusServer
-from tests.servers.process import die_with_parent
+from tests.servers.process import dying_with_parent
 from tests.servers.qdrant import QdrantServer
 
 START_SECONDS = 30
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """`settings`: as a side of a sidecar. `what`: for people."""
+
+    settings: Mapping[str, str]
+    what: str
+
+    @property
+    def product(self) -> str:
+        return self.settings["product"]
+
+    @property
+    def url(self) -> str:
+        return self.settings["url"]
+
+    def __str__(self) -> str:
+        return f"{self.what}, at {self.url}"
 
 
 def free_port() -> int:
@@ -23,27 +44,36 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def start_source(stack: ExitStack, data: Path) -> tuple[str, str]:
-    """(url, what it is)."""
+def start(product: str, stack: ExitStack, folder: Path) -> Started:
+    folder.mkdir()
+    return _STARTS[product](stack, folder)
+
+
+def _milvus(stack: ExitStack, folder: Path) -> Started:
     if importlib.util.find_spec("milvus"):
-        server = stack.enter_context(MilvusServer(data / "milvus"))
-        return server.url, "Milvus 2.3.5, a real standalone server"
+        server = stack.enter_context(MilvusServer(folder))
+        return Started(server.settings, "Milvus 2.3.5, a real standalone server")
     port = free_port()
-    command = ["milvus-lite", "server", "--data-dir", str(data / "milvus"), "--host", "127.0.0.1", "--port", str(port)]
-    child(stack, [str(Path(sys.executable).parent / command[0]), *command[1:]], data / "milvus.log")
+    command = ["milvus-lite", "server", "--data-dir", str(folder / "data"), "--host", "127.0.0.1", "--port", str(port)]
+    child(stack, [str(Path(sys.executable).parent / command[0]), *command[1:]], folder / "milvus.log")
     wait_for_port(port)
-    return f"http://127.0.0.1:{port}", "milvus-lite (the wheel of the real server does not install on this platform)"
+    what = "milvus-lite (the wheel of the real server does not install on this platform)"
+    return Started({"product": "milvus", "url": f"http://127.0.0.1:{port}"}, what)
 
 
-def start_target(stack: ExitStack, data: Path) -> QdrantServer:
-    return stack.enter_context(QdrantServer(data / "qdrant"))
+def _qdrant(stack: ExitStack, folder: Path) -> Started:
+    server = stack.enter_context(QdrantServer(folder))
+    return Started(server.settings, "local Qdrant on Qdrant's own engine")
+
+
+_STARTS: Final[Mapping[str, Callable[[ExitStack, Path], Started]]] = {"milvus": _milvus, "qdrant": _qdrant}
 
 
 def child(stack: ExitStack, command: list[str], log: Path, **given: Any) -> subprocess.Popen[str]:
     """A process that ends with us, whatever happens to us."""
     with log.open("ab") as output:
         given = {"stdout": output, "stderr": output, "text": True, "stdin": subprocess.DEVNULL} | given
-        process: subprocess.Popen[str] = subprocess.Popen(command, preexec_fn=die_with_parent, **given)
+        process: subprocess.Popen[str] = subprocess.Popen(dying_with_parent(command), **given)
     stack.callback(end, process)
     return process
 

@@ -27,6 +27,7 @@ from proxy.control.operator import Operator, Standing
 from proxy.control.parts import Parts, Port
 from proxy.control.reload import Reload, exclude
 from proxy.control.stages import Stages
+from proxy.credentials import of_target
 from proxy.door import Door
 from proxy.errors import ConfigError, ProxyError, Refused, Unavailable
 from proxy.frontends.milvus.frontend import MilvusFrontend
@@ -36,7 +37,7 @@ from proxy.mirror.journal import Journal
 from proxy.mirror.mirror import Mirror
 from proxy.model.place import Place
 from proxy.model.schema import Product
-from proxy.net.upstream import Upstream
+from proxy.net.upstream import KEPT, Upstream
 from proxy.ports import Backend, Catalog, Clock, Frontend, Roles
 from proxy.routing.change import Change
 from proxy.routing.phase import PHASES
@@ -176,9 +177,12 @@ def _side(place: Place, side: SideConfig, catalog: Catalog, config: Config, stac
         stack.push_async_callback(backend.close)
         upstreams = {}
         for role in config.listen if side.product is config.source.product else ():
-            upstreams[role] = upstream = Upstream(f"{place} {role}", _url(side, role), side.tls, config.relay)
+            shown = KEPT if place is Place.SOURCE else of_target(side)
+            upstreams[role] = upstream = Upstream(
+                f"{place} {role}", _url(side, role), side.tls, config.relay, credentials=shown
+            )
             stack.push_async_callback(upstream.close)
-    return Side(place, side.product, backend, upstreams)
+    return Side(place, side.product, backend, upstreams, side.timeout)
 
 
 def _url(side: SideConfig, role: str) -> str:

@@ -100,9 +100,28 @@ class Tap(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class RelayTo:
+    """`tap` and `otherwise` exclude each other."""
+
     upstream: Upstream
     retry: Retry = Retry.NEVER
     tap: Tap | None = None
+    otherwise: Otherwise | None = None
+    """Only for a request that a work was given whole."""
+
+
+@dataclass(frozen=True, slots=True)
+class Otherwise:
+    """Where a request goes that the upstream did not answer well; its client sees nothing of the try.
+
+    The reply is held until `good` has seen it, up to `limit` bytes: what is larger is taken for good. `patience`: seconds
+    until it must be there.
+    """
+
+    to: Callable[[], RelayTo]
+    """Asked when it is needed."""
+    good: Callable[[Reply], bool]
+    limit: int
+    patience: float
 
 
 Work: TypeAlias = Callable[[Request], Coroutine[Any, Any, "Reply | RelayTo"]]

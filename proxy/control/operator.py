@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass, field
 from typing import Any, Final
@@ -139,7 +139,7 @@ class Operator:
         for (route, _), times in self._parts.router.seen().items():
             seen[route] += times
         calls = [{"call": route.name, "kind": route.kind, "count": times} for route, times in seen.most_common()]
-        opaque = {route.name: f"{times} calls; no meaning in the model" for route, times in seen.items() if _opaque(route)}
+        opaque = {} if self._parts.sides.same_product else _opaque_calls(seen)
         note = "" if self._has(Place.TARGET) else _NO_TARGET
         return {"calls": calls, "unanswerable": opaque | self._found_unanswerable(), "note": note}
 
@@ -324,8 +324,9 @@ def schema_document(schema: Schema) -> dict[str, Any]:
     return {"id": f"{schema.id_name} {schema.id_kind}", "vectors": vectors, "fields": fields, "dynamic": schema.dynamic}
 
 
-def _opaque(route: Route) -> bool:
-    return route.kind is Kind.OPAQUE
+def _opaque_calls(seen: Mapping[Route, int]) -> dict[str, str]:
+    opaque = {route.name: times for route, times in seen.items() if route.kind is Kind.OPAQUE}
+    return {name: f"{times} calls; no meaning in the model" for name, times in opaque.items()}
 
 
 def _phase(name: str) -> Phase:

@@ -10,8 +10,12 @@ from proxy.errors import NotFound, Refused
 from proxy.mirror.journal import Stored
 from proxy.mirror.record import Intent
 from proxy.model.operation import (
+    CreateCollection,
     CreateIndex,
+    CreatePartition,
+    DropCollection,
     DropIndex,
+    DropPartition,
     Opaque,
     Patch,
     Put,
@@ -174,7 +178,7 @@ class Reader:
         if entry.outcome is Outcome.REFUSED:
             return NOTHING
         if entry.intent is None:
-            return ANYTHING
+            return _kept_scope(entry.write)
         try:
             scope = scope_of(self.write(entry))
         except Refused:
@@ -194,6 +198,23 @@ def scope_of(write: Write) -> Scope:
             return NOTHING
         case _:
             return Scope(collection_of(write) or None, None)
+
+
+def _kept_scope(write: Write | None) -> Scope:
+    """Of an entry whose request is not kept: what a change of schema was still is, and what names meant before it is not."""
+    match write:
+        case (
+            CreateCollection()
+            | DropCollection()
+            | CreatePartition()
+            | DropPartition()
+            | CreateIndex()
+            | DropIndex()
+            | SetLoaded()
+        ):
+            return scope_of(write)
+        case _:
+            return ANYTHING
 
 
 def _of_keys(intent: Intent) -> Write:

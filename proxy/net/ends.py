@@ -48,6 +48,17 @@ class RequestHead:
 
 
 @dataclass(frozen=True, slots=True)
+class Rewrite:
+    """What an upstream is told in place of what the client said. Everything else goes on verbatim."""
+
+    authority: bytes | None = None
+    """Host or :authority; None: the client's."""
+    dropped: frozenset[bytes] = frozenset()
+    """Names, in lower case, of fields that do not go on."""
+    added: Headers = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Failure:
     """Why an upstream's end cannot complete an exchange."""
 

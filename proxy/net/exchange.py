@@ -18,6 +18,7 @@ from proxy.net.refusal import Trouble, refusal
 from proxy.net.relaying import Relay
 from proxy.net.serving import Serving
 from proxy.net.tapped import TappedRelay
+from proxy.net.tried import TriedRelay
 from proxy.net.upstream import Upstream
 from proxy.ports import Headers, RelayTo, Work
 
@@ -101,8 +102,7 @@ class Exchange:
         """`pieces` came so far; `granted` bytes of them are no more in the client's window."""
         if not isinstance(to.upstream, Upstream):
             raise Broken(f"{to.upstream.name} is no upstream that the relay can reach")
-        relay = Relay(self, to, to.upstream) if to.tap is None else TappedRelay(self, to, to.upstream, to.tap)
-        self._way = relay
+        self._way = relay = _relay(self, to, to.upstream)
         self.client.invite()
         relay.start(pieces, granted)
 
@@ -160,3 +160,11 @@ class Exchange:
             self.around.budget.give(self._held)
             self._held = 0
         return waiting
+
+
+def _relay(exchange: Exchange, to: RelayTo, upstream: Upstream) -> Relay:
+    if to.tap is not None:
+        return TappedRelay(exchange, to, upstream, to.tap)
+    if to.otherwise is not None:
+        return TriedRelay(exchange, to, upstream, to.otherwise)
+    return Relay(exchange, to, upstream)

@@ -14,7 +14,7 @@ from typing import TypeVar
 
 from proxy.config import RelayConfig
 from proxy.errors import Unavailable
-from proxy.net.ends import Caller, Failure, UpstreamEnd
+from proxy.net.ends import Caller, Failure, Rewrite, UpstreamEnd
 from proxy.net.http1.outbound import UpstreamConnection as Http1Connection
 from proxy.net.http2.frames import Code
 from proxy.net.http2.outbound import UpstreamConnection as Http2Connection
@@ -37,8 +37,8 @@ class Port:
     port: int
     tls: ssl.SSLContext | None
     server_name: str | None
-    authority: bytes | None
-    """Replaces the client's Host or :authority; None: the client's goes on."""
+    rewrite: Rewrite | None
+    """None: the client's heads go on verbatim."""
     relay: RelayConfig
 
 
@@ -193,7 +193,7 @@ class Http2Pool(Pool):
     async def _connect(self) -> None:
         port = self.port
         connection = await self._transport(
-            lambda: Http2Connection(port.name, port.authority, port.relay.max_header_bytes, self._freed)
+            lambda: Http2Connection(port.name, port.rewrite, port.relay.max_header_bytes, self._freed)
         )
         try:
             await connection.ready
@@ -244,7 +244,7 @@ class Http1Pool(Pool):
     async def _connect(self) -> None:
         port = self.port
         connection = await self._transport(
-            lambda: Http1Connection(port.name, port.authority, port.relay.max_header_bytes, self._freed)
+            lambda: Http1Connection(port.name, port.rewrite, port.relay.max_header_bytes, self._freed)
         )
         self._connections.add(connection)
         self._freed(connection)

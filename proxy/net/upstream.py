@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 from proxy.config import RelayConfig, TlsConfig
 from proxy.errors import ConfigError
-from proxy.net.ends import Caller, Version
+from proxy.net.ends import Caller, Rewrite, Version
 from proxy.net.owned import Owned
 from proxy.net.pool import Http1Pool, Http2Pool, Pool, Port
 from proxy.net.tls import client_context
+from proxy.ports import Headers
 
 _PORTS = {"http": 80, "https": 443, "unix": 0}
 
@@ -27,13 +29,24 @@ class UpstreamStats:
     """Why the last dial failed; None where it did not."""
 
 
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """Ours in place of the client's: `names` are the fields, in lower case, in which clients show theirs."""
+
+    names: frozenset[bytes] = frozenset()
+    shown: Mapping[Version, Headers] = field(default_factory=dict)
+
+
+KEPT = Credentials()
+"""The client's go on."""
+
+
 class Upstream:
     """ports.Upstream. Made inside the running loop. HTTP/2 with prior knowledge over http, by ALPN over https."""
 
-    def __init__(self, name: str, url: str, tls: TlsConfig, relay: RelayConfig, *, rewrite_host: bool | None = None) -> None:
-        """`url`: http, https, or unix:/path of a socket, which is spoken to as over http.
+    def __init__(self, name: str, url: str, tls: TlsConfig, relay: RelayConfig, *, credentials: Credentials = KEPT) -> None:
+        """`url`: http, https, or unix:/path of a socket. Over https requests name the upstream's host instead of the client's.
 
-        `rewrite_host`: name the upstream's host in requests instead of the client's; None: over https only.
         Raises ConfigError for a URL or TLS files that cannot be used.
         """
         parts = urlsplit(url)
@@ -41,6 +54,7 @@ class Upstream:
         if parts.scheme not in _PORTS or not host:
             raise ConfigError(name, f"{url!r} is not like http://host:port")
         secure = parts.scheme == "https"
+        authority = parts.netloc.encode() if secure else None
         self._name = name
         self.first_byte_timeout = relay.first_byte_timeout
         self._tasks = Owned()
@@ -52,7 +66,7 @@ class Upstream:
                 parts.port or _PORTS[parts.scheme],
                 client_context(tls, version) if secure else None,
                 tls.server_name or host,
-                parts.netloc.encode() if (secure if rewrite_host is None else rewrite_host) else None,
+                _rewrite(authority, credentials, version),
                 relay,
             )
             self._pools[version] = pool(port, self._tasks)
@@ -83,3 +97,8 @@ class Upstream:
         for pool in self._pools.values():
             pool.close()
         await self._tasks.close()
+
+
+def _rewrite(authority: bytes | None, credentials: Credentials, version: Version) -> Rewrite | None:
+    rewrite = Rewrite(authority, credentials.names, credentials.shown.get(version, ()))
+    return None if rewrite == Rewrite() else rewrite

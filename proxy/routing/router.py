@@ -16,13 +16,13 @@ from typing import Final
 from proxy.config import Config, MirrorMode, Phase
 from proxy.errors import ProxyError, Reason, Refused, Unsupported
 from proxy.mirror.mirror import Listing, Mirror
-from proxy.ports import Clock, Exchange, Frontend, Kind, RelayTo, Reply, Request, Route
+from proxy.ports import Clock, Exchange, Frontend, Kind, Otherwise, Outcome, RelayTo, Reply, Request, Route
 from proxy.routing.grant import Grants, grant
 from proxy.routing.hold import Hold
 from proxy.routing.phase import PHASES
 from proxy.routing.plan import Action, actions
 from proxy.routing.shares import Shares
-from proxy.routing.sides import Sides
+from proxy.routing.sides import Side, Sides
 from proxy.routing.spawn import Spawner
 from proxy.routing.taps import SampleTap, UnmirroredTap, WritePath, WriteTap
 from proxy.routing.traced import TracedExchange
@@ -182,7 +182,7 @@ class Router:
         )
 
     def _relay(self, exchange: Exchange, role: str, route: Route) -> None:
-        if route.kind is Kind.OPAQUE:
+        if route.kind is Kind.OPAQUE and not self._sides.same_product:
             self._shadow.note_unanswerable(route.name, "no meaning in the model")
         if route.kind in _CHANGES or route.changes_data:
             exchange.relay(self._unmirrored(role, route, _head(exchange)))
@@ -237,6 +237,19 @@ class Router:
         offer = functools.partial(self._offer, number)
         tap = SampleTap(offer, route, self._mirror.position, self._config.shadow.reply_limit, self._clock)
         return RelayTo(self._primary.upstreams[role], route.retry, tap)
+
+    def _tried(self, secondary: Side, role: str, route: Route, number: int, request: Request) -> RelayTo:
+        """As bytes to a secondary that speaks the client's product; the primary is asked where that fails."""
+
+        def good(reply: Reply) -> bool:
+            return self._frontend.outcome(request, reply) is Outcome.ACCEPTED
+
+        def primary() -> RelayTo:
+            metrics.CANARY_FALLBACKS.labels("Relayed").inc()
+            return self._maybe_sampled(role, route, number)
+
+        otherwise = Otherwise(primary, good, self._config.shadow.reply_limit, secondary.timeout)
+        return RelayTo(secondary.upstreams[role], route.retry, otherwise=otherwise)
 
     # ---- beside the path ----
 
@@ -324,7 +337,7 @@ class Router:
         if collection in self._catalog.excluded() or not self._shares.canaries(number, collection):
             return self._maybe_sampled(role, route, number)
         if secondary.product is self._frontend.product:
-            return RelayTo(secondary.upstreams[role], route.retry)
+            return self._tried(secondary, role, route, number, request)
         try:
             with metrics.TRANSLATED_SECONDS.labels(route.name).time():
                 return await self._translator.read(secondary.backend, request)

@@ -13,12 +13,14 @@ from proxy.ports import Backend, Upstream
 
 @dataclass(frozen=True, slots=True)
 class Side:
-    """`upstreams` by role of the listening port: only of use where the side speaks the client's product."""
+    """`upstreams` by role of the listening port: only of use where the side speaks the client's product. `timeout`: seconds
+    for a request of ours to it."""
 
     place: Place
     product: Product
     backend: Backend
     upstreams: Mapping[str, Upstream]
+    timeout: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +29,11 @@ class Sides:
 
     source: Side
     target: Side | None
+
+    @property
+    def same_product(self) -> bool:
+        """Whatever the client may ask, the target can be asked in the same words."""
+        return self.target is not None and self.target.product is self.source.product
 
     def at(self, place: Place) -> Side:
         side = self.source if place is Place.SOURCE else self.target

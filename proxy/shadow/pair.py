@@ -28,6 +28,11 @@ class Pair:
     epoch: int
 
     @property
+    def same_product(self) -> bool:
+        """What our model lacks, the secondary can do all the same."""
+        return self.primary.product is self.secondary.product
+
+    @property
     def exact_length(self) -> bool:
         """Whether both keep cosine vectors as they were written."""
         kept = (side.features[Feature.EXACT_VECTOR_LENGTH] for side in (self.primary, self.secondary))

@@ -35,15 +35,20 @@ class Trials:
         try:
             read, reply = self._read(sample)
         except Unsupported as gap:
-            return Unanswerable(collection, sample.route.name, gap.feature)
+            return self._gap(collection, sample, gap, pair)
         except Refused:
             return Skipped(collection, Skip.UNREADABLE)
         try:
             return await self._repeat(sample, read, reply, pair, extras)
         except Unsupported as gap:
-            return Unanswerable(read.collection, sample.route.name, gap.feature)
+            return self._gap(read.collection, sample, gap, pair)
         except ProxyError as error:
             return Failed(read.collection, str(error))
+
+    def _gap(self, collection: str, sample: Sample, gap: Unsupported, pair: Pair) -> Finding:
+        if pair.same_product:
+            return Skipped(collection, Skip.UNREADABLE)
+        return Unanswerable(collection, sample.route.name, gap.feature)
 
     def _collection(self, sample: Sample) -> str:
         """ "" for one that the catalog does not know: clients may ask for any name, figures are kept for known ones."""

@@ -195,8 +195,8 @@ class Sidecar:
         await self._stack.aclose()
 
     def _sides(self) -> Sides:
-        source = Side(Place.SOURCE, Product.MILVUS, self.source, {"rest": self.upstream})
-        target = Side(Place.TARGET, Product.QDRANT, self.target, {})
+        source = Side(Place.SOURCE, Product.MILVUS, self.source, {"rest": self.upstream}, 30.0)
+        target = Side(Place.TARGET, Product.QDRANT, self.target, {}, 30.0)
         return Sides(source, target if self.config.target else None)
 
     async def _make_collection(self, stored: Stored) -> None:

@@ -18,7 +18,7 @@ import trustme
 from pymilvus import MilvusClient
 
 from tests.servers.facade import MilvusFacade
-from tests.servers.process import die_with_parent
+from tests.servers.process import dying_with_parent
 from tests.servers.qdrant import QdrantServer
 
 VECFERRY = str(Path(sys.executable).parent / "vecferry")
@@ -60,7 +60,7 @@ def start(tmp_path: Path, settings: dict[str, Any]) -> subprocess.Popen[str]:
     file = tmp_path / "vecferry.yaml"
     file.write_text(json.dumps(settings))
     command = [VECFERRY, "run", "--config", str(file)]
-    return subprocess.Popen(command, stderr=subprocess.PIPE, text=True, preexec_fn=die_with_parent)
+    return subprocess.Popen(dying_with_parent(command), stderr=subprocess.PIPE, text=True)
 
 
 def failed_start(tmp_path: Path, settings: dict[str, Any]) -> tuple[int, str]:

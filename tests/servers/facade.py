@@ -20,7 +20,7 @@ from proxy.config import RelayConfig
 from proxy.errors import Reason, Refused
 from proxy.net.listener import listen
 from proxy.ports import Exchange, Reply, Request
-from tests.servers.process import die_with_parent
+from tests.servers.process import dying_with_parent
 from tests.wire.milvus.milvus_facade import Facade
 
 ROOT: Final = Path(__file__).parents[2]
@@ -41,7 +41,7 @@ class MilvusFacade:
 
     def start(self) -> Self:
         command = [sys.executable, "-m", "tests.servers.facade", "--port", str(self.port), *self._options]
-        self._process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, preexec_fn=die_with_parent)
+        self._process = subprocess.Popen(dying_with_parent(command), cwd=ROOT, stdout=subprocess.PIPE, text=True)
         assert self._process.stdout is not None
         line = self._process.stdout.readline()
         if not line.startswith("ready "):

@@ -20,7 +20,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
-from tests.servers.process import die_with_parent
+from tests.servers.process import dying_with_parent
 
 CACHE: Final = Path(__file__).parents[2] / ".cache" / "milvus-2.3.5"
 START_SECONDS: Final = 120
@@ -64,6 +64,7 @@ class MilvusServer:
         *ports, self._etcd_peer, self._metrics = _free_ports(len(_PARTS) + 2)
         self._ports = dict(zip(_PARTS, ports, strict=True))
         self._binaries = _unpacked()
+        self._authorization = authorization
         self._configure(authorization)
         atexit.register(self.kill)
 
@@ -76,6 +77,11 @@ class MilvusServer:
         return f"http://127.0.0.1:{self.port}"
 
     @property
+    def settings(self) -> dict[str, str]:
+        """As a side of a sidecar."""
+        return {"product": "milvus", "url": self.url} | ({"token": ROOT_TOKEN} if self._authorization else {})
+
+    @property
     def pid(self) -> int:
         assert self._process is not None
         return self._process.pid
@@ -85,14 +91,13 @@ class MilvusServer:
         log = (self.directory / "milvus.log").open("ab")
         with log:
             self._process = subprocess.Popen(
-                [self._binaries / "milvus", "run", "standalone"],
+                dying_with_parent([self._binaries / "milvus", "run", "standalone"]),
                 cwd=self.directory,
                 env=os.environ | self._environment(),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
-                preexec_fn=die_with_parent,
             )
         self._wait_healthy()
         return self

@@ -14,7 +14,7 @@ from typing import Any, Final, Self
 
 from qdrant_client import QdrantClient
 
-from tests.servers.process import die_with_parent
+from tests.servers.process import dying_with_parent
 
 _READY: Final = re.compile(r"ready rest=(?P<host>[^:\s]+):(?P<rest>\d+) grpc=[^:\s]+:(?P<grpc>\d+)")
 STOP_SECONDS: Final = 15.0
@@ -42,6 +42,12 @@ class QdrantServer:
     def grpc_url(self) -> str:
         return f"http://{self.host}:{self.grpc_port}"
 
+    @property
+    def settings(self) -> dict[str, str]:
+        """As a side of a sidecar."""
+        key = {} if self.api_key is None else {"api_key": self.api_key}
+        return {"product": "qdrant", "url": self.url, "grpc_url": self.grpc_url} | key
+
     def client(self, *, prefer_grpc: bool, api_key: str | None = None) -> QdrantClient:
         """The official client; the caller closes it."""
         key = self.api_key if api_key is None else api_key
@@ -55,7 +61,7 @@ class QdrantServer:
     def start(self) -> Self:
         """Returns when it is ready. Raises RuntimeError with what it said when it ends instead."""
         self._process = subprocess.Popen(
-            self._command(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=die_with_parent
+            dying_with_parent(self._command()), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
         )
         assert self._process.stdout is not None
         line = self._process.stdout.readline()

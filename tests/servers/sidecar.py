@@ -12,14 +12,13 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Final, Self
+from typing import Any, Final, Protocol, Self
 
 import httpx
 import psutil
 
 from demo.servers import free_port
-from tests.servers.process import die_with_parent
-from tests.servers.qdrant import QdrantServer
+from tests.servers.process import dying_with_parent
 
 START_SECONDS: Final = 40.0
 STOP_SECONDS: Final = 20.0
@@ -35,17 +34,25 @@ class Closed(Exception):
         self.gates = gates
 
 
+class Server(Protocol):
+    """A database in a process of its own."""
+
+    @property
+    def settings(self) -> dict[str, str]:
+        """As a side of a sidecar."""
+
+
 class Sidecar:
     """`settings` are merged over the ordinary ones, group by group."""
 
-    def __init__(self, folder: Path, source: str, target: QdrantServer, **settings: Any) -> None:
+    def __init__(self, folder: Path, source: str, target: Server, **settings: Any) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
         self.port, admin = free_port(), free_port()
         self._file, self._log = folder / "vecferry.yaml", folder / "vecferry.log"
         self.settings: dict[str, Any] = {
             "source": {"product": "milvus", "url": source},
-            "target": {"product": "qdrant", "url": target.url, "grpc_url": target.grpc_url},
+            "target": target.settings,
             "listen": {"grpc": f"127.0.0.1:{self.port}"},
             "admin": {"address": f"127.0.0.1:{admin}"},
             "state": str(folder / "state"),
@@ -81,12 +88,13 @@ class Sidecar:
         """Bytes of memory."""
         return int(psutil.Process(self.pid).memory_info().rss)
 
-    def start(self, *options: str, before: Callable[[], None] = die_with_parent) -> Self:
-        """Returns when it is ready. `before` runs in the child, before the program. Raises RuntimeError with its log."""
+    def start(self, *options: str, umask: int = -1) -> Self:
+        """Returns when it is ready. Raises RuntimeError with its log."""
         self._file.write_text(json.dumps(self.settings, indent=1))
         command = [*self.program, "run", "--config", str(self._file), *options]
         with self._log.open("ab") as log:
-            self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, preexec_fn=before)
+            pipes: dict[str, Any] = {"stdin": subprocess.DEVNULL, "stdout": log, "stderr": log}
+            self._process = subprocess.Popen(dying_with_parent(command), umask=umask, **pipes)
         wait_until(self._ready, START_SECONDS, lambda: f"the sidecar is not ready\n{self.log[-3000:]}")
         return self
 

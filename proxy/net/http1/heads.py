@@ -12,7 +12,7 @@ from typing import Final
 
 import httptools
 
-from proxy.net.ends import RequestHead
+from proxy.net.ends import RequestHead, Rewrite
 from proxy.ports import Headers
 
 END: Final = b"\r\n\r\n"
@@ -94,9 +94,9 @@ def closing(wire: bytes) -> bytes:
     return _closing(wire) if len(wire) <= _CACHED_HEAD else _closing.__wrapped__(wire)
 
 
-def with_host(wire: bytes, host: bytes) -> bytes:
-    """The same request's head to another host."""
-    return _with_host(wire, host) if len(wire) <= _CACHED_HEAD else _with_host.__wrapped__(wire, host)
+def rewritten(wire: bytes, rewrite: Rewrite) -> bytes:
+    """The same request's head as another upstream is told it."""
+    return _rewritten(wire, rewrite) if len(wire) <= _CACHED_HEAD else _rewritten.__wrapped__(wire, rewrite)
 
 
 @lru_cache(1024)
@@ -109,11 +109,14 @@ def _closing(wire: bytes) -> bytes:
 
 
 @lru_cache(1024)
-def _with_host(wire: bytes, host: bytes) -> bytes:
+def _rewritten(wire: bytes, rewrite: Rewrite) -> bytes:
     start, _, _ = wire.partition(b"\r\n")
     fields = _Fields()
     httptools.HttpRequestParser(fields).feed_data(wire)
-    return _write(start, [(name, host if name.lower() == b"host" else value) for name, value in fields.raw])
+    kept = [(name, value) for name, value in fields.raw if name.lower() not in rewrite.dropped]
+    if (host := rewrite.authority) is not None:
+        kept = [(name, host if name.lower() == b"host" else value) for name, value in kept]
+    return _write(start, [*kept, *rewrite.added])
 
 
 def _write(start: bytes, fields: list[tuple[bytes, bytes]]) -> bytes:

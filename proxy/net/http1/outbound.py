@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import Callable
 from typing import cast
 
-from proxy.net.ends import Caller, Failure, Kind, Piece
+from proxy.net.ends import Caller, Failure, Kind, Piece, Rewrite
 from proxy.net.http1 import heads
 from proxy.net.http1.bodies import BadBody, Body, Rest, body
 from proxy.net.limits import STREAM_WINDOW
@@ -21,15 +21,15 @@ class UpstreamConnection(asyncio.Protocol):
     transport: asyncio.Transport
 
     def __init__(
-        self, name: str, host: bytes | None, max_header_bytes: int, freed: Callable[[UpstreamConnection], None]
+        self, name: str, rewrite: Rewrite | None, max_header_bytes: int, freed: Callable[[UpstreamConnection], None]
     ) -> None:
-        """`freed` is called when an exchange ends and when the connection does. `host` replaces the client's."""
+        """`freed` is called when an exchange ends and when the connection does."""
         self.name = name
         self.usable = True
         """For another exchange."""
         self.closed = False
         self.idle_since = 0.0
-        self._host = host
+        self._rewrite = rewrite
         self._max_header_bytes = max_header_bytes
         self._freed = freed
         self._caller: Caller | None = None
@@ -54,7 +54,7 @@ class UpstreamConnection(asyncio.Protocol):
         wire = piece.wire
         if piece.kind is Kind.HEAD:
             self._bodiless = wire.startswith(b"HEAD ")
-            wire = wire if self._host is None else heads.with_host(wire, self._host)
+            wire = wire if self._rewrite is None else heads.rewritten(wire, self._rewrite)
         self.transport.write(wire)
         self._sent, self._sent_end = True, piece.end
         if piece.kind is not Kind.BODY or not self._writing_paused:

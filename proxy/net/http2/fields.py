@@ -15,7 +15,7 @@ from typing import Final
 import hpack
 from hpack.table import HeaderTable
 
-from proxy.net.ends import RequestHead
+from proxy.net.ends import RequestHead, Rewrite
 from proxy.net.http2.frames import Code, ConnectionFault
 from proxy.ports import Headers
 
@@ -34,6 +34,7 @@ _NAME: Final = re.compile(rb"[!#$%&'*+\-.^_`|~0-9a-z]+")
 _VALUE: Final = re.compile(rb"(?:[^\0\r\n \t](?:[^\0\r\n]*[^\0\r\n \t])?)?")
 _ONE_HOP: Final = frozenset({b"connection", b"keep-alive", b"proxy-connection", b"transfer-encoding", b"upgrade"})
 _PSEUDO: Final = frozenset({b":method", b":path", b":scheme", b":authority"})
+_HOST: Final = frozenset({b":authority", b"host"})
 _REQUIRED: Final = frozenset({b":method", b":path", b":scheme"})
 
 
@@ -193,17 +194,19 @@ def check_trailers(block: bytes) -> None:
     _check_fields(walk(block))
 
 
-def with_authority(block: bytes, authority: bytes) -> bytes:
-    """The same request to another host."""
-    read = _with_authority if len(block) <= _CACHED_BLOCK else _with_authority.__wrapped__
-    return read(block, authority)
+def rewritten(block: bytes, rewrite: Rewrite) -> bytes:
+    """The same request as another upstream is told it."""
+    read = _rewritten if len(block) <= _CACHED_BLOCK else _rewritten.__wrapped__
+    return read(block, rewrite)
 
 
 @lru_cache(2048)
-def _with_authority(block: bytes, authority: bytes) -> bytes:
-    pseudo = [(name, value) for name, value in walk(block) if name[:1] == b":" and name != b":authority"]
-    rest = [(name, value) for name, value in regular(walk(block)) if name != b"host"]
-    return encode([*pseudo, (b":authority", authority), *rest])
+def _rewritten(block: bytes, rewrite: Rewrite) -> bytes:
+    dropped = rewrite.dropped | (_HOST if rewrite.authority is not None else frozenset())
+    kept = [(name, value) for name, value in walk(block) if name not in dropped]
+    pseudo = _leading_pseudo(tuple(kept))
+    authority = [(b":authority", rewrite.authority)] if rewrite.authority is not None else []
+    return encode([*kept[:pseudo], *authority, *kept[pseudo:], *rewrite.added])
 
 
 @lru_cache(2048)

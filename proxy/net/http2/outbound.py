@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import Callable
 
 from proxy.errors import Unavailable
-from proxy.net.ends import Caller, Failure, Kind, Piece, UpstreamEnd
+from proxy.net.ends import Caller, Failure, Kind, Piece, Rewrite, UpstreamEnd
 from proxy.net.http2 import fields, frames
 from proxy.net.http2.connection import Connection
 from proxy.net.http2.frames import Code, Setting
@@ -75,15 +75,15 @@ class UpstreamStream(Stream):
 
 class UpstreamConnection(Connection[UpstreamStream]):
     def __init__(
-        self, name: str, authority: bytes | None, max_header_bytes: int, freed: Callable[[UpstreamConnection], None]
+        self, name: str, rewrite: Rewrite | None, max_header_bytes: int, freed: Callable[[UpstreamConnection], None]
     ) -> None:
-        """`freed` is called when a stream ends and when the connection does. `authority` replaces the client's."""
+        """`freed` is called when a stream ends and when the connection does."""
         super().__init__(max_header_bytes)
         self.name = name
         self._max_header_bytes = max_header_bytes
         self.ready: asyncio.Future[None] = self._loop.create_future()
         """Done when the upstream has spoken HTTP/2. Raises Unavailable."""
-        self._authority = authority
+        self._rewrite = rewrite
         self._freed = freed
         self._max_streams = frames.MAX_STREAM_ID
         self._unsent: set[UpstreamStream] = set()
@@ -104,7 +104,7 @@ class UpstreamConnection(Connection[UpstreamStream]):
         self.last_stream_id = stream.id = self.last_stream_id + 2 if self.last_stream_id else 1
         stream.window = self.sender.initial
         self.streams[stream.id] = stream
-        return head if self._authority is None else head._replace(wire=fields.with_authority(head.wire, self._authority))
+        return head if self._rewrite is None else head._replace(wire=fields.rewritten(head.wire, self._rewrite))
 
     def give_up(self, stream: UpstreamStream) -> None:
         if self.streams.get(stream.id) is stream:

@@ -22,7 +22,6 @@ import pytest
 from pymilvus import MilvusClient, MilvusException
 
 from tests.servers.facade import MilvusFacade
-from tests.servers.process import die_with_parent
 from tests.servers.qdrant import QdrantServer
 from tests.servers.sidecar import Sidecar, wait_until
 
@@ -36,6 +35,8 @@ SESSION: Final = "m4rk-of-session"
 WRONG: Final = "m4rk-of-nobody"
 """What somebody shows who has the wrong secret."""
 TEXT: Final = "m4rk-of-payload"
+ALL_MAY_WRITE: Final = 0
+"""A umask."""
 SECRETS: Final = (PASSWORD, TARGET, ADMIN, KEY, SESSION, WRONG)
 
 logging.getLogger("pymilvus").setLevel(logging.CRITICAL)
@@ -84,11 +85,6 @@ class World:
         return state | said | {"log": self.sidecar.log.encode(), "traces": bytes(self.collector.got)}
 
 
-def _all_may_write() -> None:
-    die_with_parent()
-    os.umask(0)
-
-
 @pytest.fixture
 def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
     monkeypatch.setenv("MARKED_SOURCE", SOURCE)
@@ -108,7 +104,7 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
         made.settings["journal"] = {"key": {"file": str(tmp_path / "key")}}
         made.admin.headers["authorization"] = f"Bearer {ADMIN}"
         try:
-            yield World(made.start(before=_all_may_write), target, collector)
+            yield World(made.start(umask=ALL_MAY_WRITE), target, collector)
         finally:
             made.close()
 

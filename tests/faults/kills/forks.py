@@ -22,7 +22,7 @@ from typing import Final
 
 from tests.faults.kills.life import Born, live
 from tests.faults.kills.points import Point, arm
-from tests.servers.process import die_with_parent
+from tests.servers.process import die_with_parent, dying_with_parent
 
 ROOT: Final = Path(__file__).parents[3]
 
@@ -86,11 +86,10 @@ class Forks:
 
     def __init__(self) -> None:
         self._process = subprocess.Popen(
-            [sys.executable, "-m", __name__],
+            dying_with_parent([sys.executable, "-m", __name__]),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             env=os.environ | {"PYTHONPATH": f"{ROOT}:{ROOT / 'tests'}", "OPENBLAS_NUM_THREADS": "1"},
-            preexec_fn=die_with_parent,
         )
         self._life: int | None = None
         """Its pidfd: a number that is never another process's."""

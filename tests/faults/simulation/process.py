@@ -64,8 +64,8 @@ class Process:
         frontend = TalkingFrontend()
         source, target = self._links
         sides = Sides(
-            Side(Place.SOURCE, source.product, source, {"rest": Upstream(frontend, stored.catalog, source)}),
-            Side(Place.TARGET, target.product, target, {}),
+            Side(Place.SOURCE, source.product, source, {"rest": Upstream(frontend, stored.catalog, source)}, 30.0),
+            Side(Place.TARGET, target.product, target, {}, 30.0),
         )
         journal = Journal(self._writer, contents(self._disk.journal), config.journal)
         self.parts = compose(config, frontend, stored, sides, journal, {}, around.clock)

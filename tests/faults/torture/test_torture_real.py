@@ -17,7 +17,7 @@ import pytest
 from pymilvus import MilvusClient
 
 from demo.servers import free_port
-from tests.servers.process import die_with_parent
+from tests.servers.process import dying_with_parent
 from tests.servers.qdrant import QdrantServer
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ def torture(folder: Path, config: dict[str, Any], *options: str) -> tuple[int, s
     (folder / "vecferry.yaml").write_text(json.dumps(config))
     command = [str(Path(sys.executable).parent / "vecferry"), "torture", "--config", "vecferry.yaml", "--spawn", *options]
     pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-    process = subprocess.Popen(command, cwd=folder, start_new_session=True, preexec_fn=die_with_parent, **pipes)
+    process = subprocess.Popen(dying_with_parent(command), cwd=folder, start_new_session=True, **pipes)
     try:
         said, complained = process.communicate(timeout=PATIENCE)
     except subprocess.TimeoutExpired:

@@ -10,6 +10,7 @@ from contextlib import suppress
 import pytest
 from net_h2_peers import Upstream
 
+from proxy.net.ends import Rewrite
 from proxy.net.http1 import heads
 from proxy.net.http1 import inbound as http1
 from proxy.net.http2 import fields
@@ -217,9 +218,9 @@ LARGE = b"y" * 5000
 REMEMBERING = {
     "a block": lambda: fields.walk(HEAD + fields.encode([(b"x", LARGE)])),
     "a head": lambda: fields.request_head(HEAD + fields.encode([(b"x", LARGE)])),
-    "a head to another host": lambda: fields.with_authority(HEAD + fields.encode([(b"x", LARGE)]), b"host"),
+    "a head to another host": lambda: fields.rewritten(HEAD + fields.encode([(b"x", LARGE)]), Rewrite(b"host")),
     "a head of HTTP/1.1": lambda: heads.request(b"GET / HTTP/1.1\r\nHost: x\r\nX: " + LARGE + b"\r\n\r\n"),
-    "one to another host": lambda: heads.with_host(b"GET / HTTP/1.1\r\nHost: x\r\nX: " + LARGE + b"\r\n\r\n", b"y"),
+    "one to another host": lambda: heads.rewritten(b"GET / HTTP/1.1\r\nHost: x\r\nX: " + LARGE + b"\r\n\r\n", Rewrite(b"y")),
     "a reply's": lambda: heads.reply(b"HTTP/1.1 200 OK\r\nX: " + LARGE + b"\r\n\r\n", bodiless=True),
     "a last reply's": lambda: heads.closing(b"HTTP/1.1 200 OK\r\nX: " + LARGE + b"\r\n\r\n"),
 }

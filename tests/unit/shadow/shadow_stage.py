@@ -178,7 +178,7 @@ class Stage:
         self.frontend = Numbers()
         self.window = UnderWay()
         self.clock = Hands()
-        self.primary = Side(self.catalog)
+        self.primary = Side(self.catalog, Product.MILVUS)
         self.secondary = Side(self.catalog)
         self.store = store
         self.pair = Pair(self.primary, self.secondary, epoch=1)

@@ -123,6 +123,15 @@ async def test_calls_that_the_secondary_cannot_answer_are_counted_sampled_or_not
     assert figures[""].unanswerable == {"CreateDatabase: no meaning in the model": 2}
 
 
+async def test_a_secondary_of_the_same_product_can_be_asked_what_the_model_lacks(stage: Stage) -> None:
+    await stage.fill(range(5))
+    gap = stage.sample_of(Unsupported(Feature.SEARCH_GROUP, "qdrant"), ())
+    stage.secondary.product = stage.primary.product
+    shadow = stage.shadow()
+    await tried(shadow, gap)
+    assert shadow.figures(GATES)["books"].unanswerable == {}
+
+
 async def test_figures_survive_a_restart(stage: Stage) -> None:
     await stage.fill(range(50))
     await stage.secondary.remove([hit.key for hit in (await stage.primary.search(search()))[0]][:1])
