@@ -15,8 +15,8 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from proxy.config import ListenTls, RelayConfig, TelemetryConfig, TlsConfig
 from proxy.errors import Broken
 from proxy.model.schema import Product
-from proxy.net.ends import Version
-from proxy.ports import Kind, Retry
+from proxy.net.listener import ListenerStats
+from proxy.ports import Kind, Route
 from proxy.routing.plan import Action
 
 LINE_LIMIT: Final = 2**22
@@ -102,27 +102,11 @@ class Done(Message):
 
 
 class Counted(Message):
-    """How often a call was relayed past the core since the last report; with the fields of its ports.Route."""
+    """How often a call was relayed past the core since the last report."""
 
-    kind: Kind
-    name: str
-    retry: Retry
-    by_filter: bool
-    needs_reply: bool
-    changes_data: bool
+    route: Route
     action: Action
     times: int
-
-
-class PortStats(Message):
-    """net.listener.ListenerStats"""
-
-    connections: int = 0
-    accepted: int = 0
-    refused: int = 0
-    requests: Mapping[Version, int] = Field(default_factory=dict)
-    received: int = 0
-    buffered: int = 0
 
 
 class Report(Message):
@@ -130,7 +114,7 @@ class Report(Message):
 
     kind: Literal["report"] = "report"
     counted: tuple[Counted, ...]
-    ports: Mapping[str, PortStats]
+    ports: Mapping[str, ListenerStats]
 
 
 FromCore: TypeAlias = Setup | Granted | StopAccepting | Drain

@@ -11,6 +11,7 @@ import socket
 import sys
 from collections.abc import Callable, Iterable, Mapping
 
+from proxy.net.listener import ListenerStats
 from proxy.ports import Clock
 from proxy.workers.messages import (
     FROM_WORKER,
@@ -22,7 +23,6 @@ from proxy.workers.messages import (
     Failed,
     FromWorker,
     Granted,
-    PortStats,
     Report,
     Setup,
     StopAccepting,
@@ -38,7 +38,7 @@ class Process:
         """It accepts clients."""
         self.failure: Failed | None = None
         """It could not start."""
-        self.ports: Mapping[str, PortStats] = {}
+        self.ports: Mapping[str, ListenerStats] = {}
         self.begun = self.heard = clock.monotonic()
         self._done = 0
         self._gone = False

@@ -17,7 +17,6 @@ import socket
 import sys
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
-from dataclasses import asdict
 from typing import Final, assert_never
 
 import uvloop
@@ -43,7 +42,6 @@ from proxy.workers.messages import (
     Failed,
     FromCore,
     Granted,
-    PortStats,
     Report,
     Setup,
     StopAccepting,
@@ -159,11 +157,9 @@ class Worker:
             await asyncio.sleep(REPORT)
 
     def _told(self) -> Report:
-        counted = tuple(
-            Counted(**asdict(route), action=action, times=times) for (route, action), times in self._desk.taken().items()
-        )
-        ports = {role: PortStats(**asdict(listener.stats())) for role, listener in self._listeners.items()}
-        return Report(counted=counted, ports=ports)
+        taken = self._desk.taken().items()
+        counted = tuple(Counted(route=route, action=action, times=times) for (route, action), times in taken)
+        return Report(counted=counted, ports={role: listener.stats() for role, listener in self._listeners.items()})
 
 
 def _ways(setup: Setup, role: str, stack: AsyncExitStack) -> Ways:

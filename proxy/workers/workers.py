@@ -7,24 +7,23 @@ granted (routing.grant).
 from __future__ import annotations
 
 import asyncio
+import functools
 import logging
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
-from functools import partial
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import PurePath
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 from proxy.errors import Broken, ConfigError, Refused
-from proxy.net.ends import Version
 from proxy.net.listener import Listener, ListenerStats
 from proxy.net.owned import Owned
 from proxy.ports import Clock, Route
 from proxy.routing.grant import NOTHING, Grant, Grants
 from proxy.routing.plan import Action
 from proxy.telemetry import metrics
-from proxy.workers.messages import Counted, Drain, Failed, Granted, PortStats, Setup, StopAccepting
+from proxy.workers.messages import Counted, Drain, Failed, Granted, Setup, StopAccepting
 from proxy.workers.process import Process
 
 log = logging.getLogger(__name__)
@@ -91,7 +90,7 @@ class Workers:
         self, count: int, setup: Callable[[int], Setup], inside: Sequence[Listener], addresses: Mapping[str, str], clock: Clock
     ) -> None:
         """`setup`: for the n-th process ever started, from 0."""
-        self.ports = {role: Port(address, partial(self._stats, role)) for role, address in addresses.items()}
+        self.ports = {role: Port(address, functools.partial(self._stats, role)) for role, address in addresses.items()}
         self._setup = setup
         self._inside = inside
         self._clock = clock
@@ -167,7 +166,7 @@ class Workers:
     def _stats(self, role: str) -> ListenerStats:
         """Of all workers, and of those before them."""
         now = (slot.process.ports[role] for slot in self._slots if slot.process and role in slot.process.ports)
-        return _sum([*map(_of, now), *(slot.past[role] for slot in self._slots if role in slot.past)])
+        return _sum([*now, *(slot.past[role] for slot in self._slots if role in slot.past)])
 
     # ---- the end ----
 
@@ -279,13 +278,12 @@ class Workers:
     def _bury(self, slot: _Slot, process: Process) -> None:
         for role, port in process.ports.items():
             before = [slot.past[role]] if role in slot.past else []
-            slot.past[role] = _sum([*before, _of(port.model_copy(update={"connections": 0, "buffered": 0}))])
+            slot.past[role] = _sum([*before, replace(port, connections=0, buffered=0)])
 
     def _note(self, counted: Iterable[Counted]) -> None:
         for call in counted:
-            route = Route(call.kind, call.name, call.retry, call.by_filter, call.needs_reply, call.changes_data)
             if self._router is not None:
-                self._router.note(route, call.action, call.times)
+                self._router.note(call.route, call.action, call.times)
 
     async def _end_silent(self) -> None:
         while True:
@@ -300,17 +298,19 @@ def _cannot(why: str) -> Failed:
     return Failed(key="workers", why=why)
 
 
-def _of(port: PortStats) -> ListenerStats:
-    return ListenerStats(port.connections, port.accepted, port.refused, dict(port.requests), port.received, port.buffered)
+NO_STATS: Final = ListenerStats(0, 0, 0, {}, 0, 0)
 
 
 def _sum(parts: Sequence[ListenerStats]) -> ListenerStats:
-    requests: Counter[Version] = Counter()
-    for part in parts:
-        requests.update(part.requests)
-    names = ("connections", "accepted", "refused", "received", "buffered")
-    sums = {name: sum(getattr(part, name) for part in parts) for name in names}
-    return ListenerStats(requests=dict(requests), **sums)
+    return functools.reduce(_plus, parts, NO_STATS)
+
+
+def _plus(one: ListenerStats, other: ListenerStats) -> ListenerStats:
+    """Numbers, and numbers by some name."""
+    sums: dict[str, Any] = asdict(one)
+    for name, count in asdict(other).items():
+        sums[name] = dict(Counter(sums[name]) + Counter(count)) if isinstance(count, dict) else sums[name] + count
+    return ListenerStats(**sums)
 
 
 def _named(processes: Sequence[Process]) -> str:
