@@ -10,6 +10,7 @@ import os
 import socket
 import sys
 from collections.abc import Callable, Iterable, Mapping
+from typing import assert_never
 
 from proxy.net.listener import ListenerStats
 from proxy.ports import Clock
@@ -39,7 +40,8 @@ class Process:
         self.failure: Failed | None = None
         """It could not start."""
         self.ports: Mapping[str, ListenerStats] = {}
-        self.begun = self.heard = clock.monotonic()
+        self.heard = clock.monotonic()
+        """When it last said something."""
         self._done = 0
         self._gone = False
         self._changed = asyncio.Event()
@@ -86,13 +88,15 @@ class Process:
                     case Report():
                         self.ports = message.ports
                         counted(message.counted)
-                self._notify()
+                    case _:
+                        assert_never(message)
+                self._changed.set()
         finally:
             self.kill()
             code = await self._process.wait()
             self._gone = True
             self._channel.close()
-            self._notify()
+            self._changed.set()
         return code
 
     def say(self, order: Granted | StopAccepting | Drain) -> None:
@@ -119,6 +123,3 @@ class Process:
     def kill(self) -> None:
         if self._process.returncode is None:
             self._process.kill()
-
-    def _notify(self) -> None:
-        self._changed.set()
