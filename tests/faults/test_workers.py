@@ -108,7 +108,16 @@ def test_a_core_that_is_killed_takes_its_workers_along(sidecar: Sidecar) -> None
         assert len(sockets(sidecar)) == 2
         application.works()
     both_sides_are_equal(sidecar)
-    sidecar.stop()
+
+
+def test_a_stop_under_load_finishes_what_is_under_way(sidecar: Sidecar) -> None:
+    with Application(sidecar.url) as application:
+        before = pids(sidecar)
+        sidecar.stop()
+        wait_until(lambda: bool(application.errors), 30, lambda: "the application saw no end")
+    # Nobody listens any more, which is the only thing that may be told.
+    assert all("onnect" in str(error) for error in application.errors), application.errors
+    assert not any(map(psutil.pid_exists, before))
     assert sockets(sidecar) == []
 
 
