@@ -107,7 +107,7 @@ class Relay:
             self._stalled = None
         elif self._stalled is None:
             self._stalled = now
-        elif now - self._stalled > (limit := self._exchange.around.relay.first_byte_timeout):
+        elif now - self._stalled > (limit := self._upstream.first_byte_timeout):
             self._give_up(Failure(f"{self._upstream.name} sent no reply within {limit:g} s", Trouble.SLOW))
 
     # driven by the upstream's end

@@ -52,7 +52,7 @@ class Proxy:
         self.listener = listener
         self.handler = handler
         self.host, _, port = listener.address.rpartition(":")
-        self.port = int(port)
+        self.port = 0 if self.host == "unix" else int(port)
 
     @property
     def address(self) -> str:

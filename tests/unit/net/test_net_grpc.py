@@ -25,9 +25,12 @@ async def server() -> AsyncIterator[str]:
     await server.stop(None)
 
 
-@pytest.fixture
-async def proxy(server, start):
-    return await start(server)
+@pytest.fixture(params=["one hop", "through a Unix socket"])
+async def proxy(server, start, tmp_path, request):
+    if request.param == "one hop":
+        return await start(server)
+    inner = await start(server, address=f"unix:{tmp_path}/core.sock")
+    return await start(inner.address)
 
 
 @pytest.fixture
