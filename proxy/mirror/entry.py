@@ -182,7 +182,7 @@ class Reader:
         if entry.outcome is Outcome.REFUSED:
             return NOTHING
         if entry.intent is None:
-            return ANYTHING
+            return ANYTHING if entry.write is None else scope_of(entry.write)
         try:
             scope = scope_of(self.write(entry))
         except Refused:
