@@ -230,7 +230,11 @@ class Frontend(Protocol):
         Raises Refused (malformed, or NotFound) and Unsupported.
         """
 
-    def outcome(self, request: Request, reply: Reply) -> Outcome: ...
+    def outcome(self, request: Request, reply: Reply) -> Outcome:
+        """Of a write."""
+
+    def is_error(self, request: Request, reply: Reply) -> bool:
+        """Whether this reply to a read says that it failed."""
 
     def encode(self, request: Request, operation: Write | Read, result: Result, catalog: Catalog) -> Reply: ...
 

@@ -105,6 +105,9 @@ class PassthroughFrontend:
     def outcome(self, request: Request, reply: Reply) -> Outcome:
         raise self._unread()
 
+    def is_error(self, request: Request, reply: Reply) -> bool:
+        raise self._unread()
+
     def encode(self, request: Request, operation: Write | Read, result: Result, catalog: Catalog) -> Reply:
         raise self._unread()
 

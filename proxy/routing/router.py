@@ -16,7 +16,7 @@ from typing import Final
 from proxy.config import Config, MirrorMode, Phase
 from proxy.errors import ProxyError, Reason, Refused, Unsupported
 from proxy.mirror.mirror import Listing, Mirror
-from proxy.ports import Clock, Exchange, Frontend, Kind, Otherwise, Outcome, RelayTo, Reply, Request, Route
+from proxy.ports import Clock, Exchange, Frontend, Kind, Otherwise, RelayTo, Reply, Request, Route
 from proxy.routing.grant import Grants, grant
 from proxy.routing.hold import Hold
 from proxy.routing.phase import PHASES
@@ -242,7 +242,7 @@ class Router:
         """As bytes to a secondary that speaks the client's product; the primary is asked where that fails."""
 
         def good(reply: Reply) -> bool:
-            return self._frontend.outcome(request, reply) is Outcome.ACCEPTED
+            return not self._frontend.is_error(request, reply)
 
         def primary() -> RelayTo:
             metrics.CANARY_FALLBACKS.labels("Relayed").inc()

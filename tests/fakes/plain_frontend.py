@@ -99,6 +99,9 @@ class PlainFrontend:
     def outcome(self, request: Request, reply: Reply) -> Outcome:
         return Outcome.ACCEPTED if reply.status == 200 else Outcome.REFUSED
 
+    def is_error(self, request: Request, reply: Reply) -> bool:
+        return reply.status != 200
+
     def encode(self, request: Request, operation: Write | Read, result: Result, catalog: Catalog) -> Reply:
         raise NotImplementedError
 

@@ -1,4 +1,4 @@
-"""An application on Qdrant at work: threads that write and read without pause over REST and gRPC, and remember what they were told.
+"""An application on Qdrant at work: threads that write and read without pause over REST and gRPC, and remember what they heard.
 
 Each writer has keys of its own, so it knows what each may be: the state of the last acknowledged write, or one of those that
 were sent since and got no answer.
@@ -56,13 +56,8 @@ def create(client: QdrantClient, numbers: Iterable[int]) -> None:
 
 
 def point(number: int, version: int) -> models.PointStruct:
-    payload = {
-        "number": number,
-        "bucket": number % BUCKETS,
-        "version": version,
-        "note": f"n{number}-{version}",
-        "tags": [version, "x"],
-    }
+    payload = {"number": number, "bucket": number % BUCKETS, "version": version, "tags": [version, "x"]}
+    payload["note"] = f"n{number}-{version}"
     return models.PointStruct(id=number, vector=vector(number, version).tolist(), payload=payload)
 
 

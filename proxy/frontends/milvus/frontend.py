@@ -77,6 +77,9 @@ class MilvusFrontend:
             return errors.outcome_of(rest.outcome_error(reply))
         return errors.outcome(request, reply)
 
+    def is_error(self, request: Request, reply: Reply) -> bool:
+        return self.outcome(request, reply) is not Outcome.ACCEPTED
+
     def encode(self, request: Request, operation: Write | Read, result: Result, catalog: Catalog) -> Reply:
         if rest.is_rest(request.path):
             if isinstance(operation, (Remove, RemoveWhere)):

@@ -110,6 +110,11 @@ def outcome(request: Request, reply: Reply) -> Outcome:
     return _grpc_outcome(request, action, reply) if role == GRPC else _rest_outcome(action, reply)
 
 
+def is_error(request: Request, reply: Reply) -> bool:
+    """Of any call."""
+    return grpc.status_of(reply)[0] is not grpc.Code.OK if is_grpc(request.path) else reply.status >= 400
+
+
 def _rest_outcome(action: Action, reply: Reply) -> Outcome:
     if reply.status in _AUTHENTICATION:
         return Outcome.REFUSED

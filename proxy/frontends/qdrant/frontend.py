@@ -80,6 +80,9 @@ class QdrantFrontend:
     def outcome(self, request: Request, reply: Reply) -> Outcome:
         return errors.outcome(request, reply)
 
+    def is_error(self, request: Request, reply: Reply) -> bool:
+        return errors.is_error(request, reply)
+
     def encode(self, request: Request, operation: Write | Read, result: Result, catalog: Catalog) -> Reply:
         if isinstance(operation, Write):
             return encode_write(Call(request), operation)

@@ -8,7 +8,7 @@ from qdrant_client import grpc as pb
 
 from proxy.errors import AlreadyExists, Broken, NotFound, ProxyError, Reason, Refused, Throttled, Unavailable, Uncertain
 from proxy.frontends import grpc
-from proxy.frontends.qdrant.errors import outcome, refusal
+from proxy.frontends.qdrant.errors import is_error, outcome, refusal
 from proxy.ports import Outcome, Reply, Request
 
 POINTS = b"/collections/c/points"
@@ -156,3 +156,25 @@ def test_changes_of_collections() -> None:
 def test_an_index_is_there_when_it_is_acknowledged() -> None:
     assert outcome(rest(b"PUT", b"/collections/c/index"), done({"status": "acknowledged"})) is A
     assert outcome(call("Points/CreateFieldIndex"), updated(pb.UpdateStatus.Acknowledged)) is A
+
+
+BATCHED = grpc.succeeded(pb.QueryBatchResponse(result=[pb.BatchResult()]).SerializeToString())
+
+
+@pytest.mark.parametrize(
+    ("request_", "reply", "expected"),
+    [
+        (rest(), done({"points": []}), False),
+        (rest(), said(404, "Not found: Collection `c` doesn't exist!"), True),
+        (rest(), said(503, "Shards are unavailable"), True),
+        (call("Points/Query"), grpc.succeeded(pb.QueryResponse().SerializeToString()), False),
+        (
+            call("Points/QueryBatch"),
+            grpc.succeeded(pb.QueryBatchResponse(result=[pb.BatchResult()]).SerializeToString()),
+            False,
+        ),
+        (call("Points/Query"), grpc.failed(grpc.Code.UNAVAILABLE, "x"), True),
+    ],
+)
+def test_which_reply_to_a_read_is_an_error(request_: Request, reply: Reply, expected: bool) -> None:
+    assert is_error(request_, reply) is expected

@@ -79,6 +79,9 @@ class Numbers:
     def outcome(self, request: Request, reply: Reply) -> Outcome:
         raise NotImplementedError
 
+    def is_error(self, request: Request, reply: Reply) -> bool:
+        raise NotImplementedError
+
     def encode(self, request: Request, operation: Write | Read, result: Result, catalog: Catalog) -> Reply:
         raise NotImplementedError
 
