@@ -52,7 +52,8 @@ class Application:
             "of a kind": scored(store.similarity_search_with_score(query, k=4, expr='genre == "poetry" and year < 1999')),
             "by vector": [shown(found) for found in store.similarity_search_by_vector(embed(query), k=1)],
             "retrieved": [shown(found) for found in store.as_retriever(search_kwargs={"k": 1}).invoke(query)],
-            "far apart": [shown(found) for found in store.max_marginal_relevance_search(query, k=3, fetch_k=8)],
+            # Not near a text that is the query: beside it all others are worth the same.
+            "far apart": [shown(each) for each in store.max_marginal_relevance_search(f"query {turn}", k=3, fetch_k=8)],
             "keys": sorted(store.get_pks(f"turn == {turn}") or []),
             "by metadata": sorted((shown(found) for found in store.search_by_metadata('shelf == "moved"')), key=str),
         }

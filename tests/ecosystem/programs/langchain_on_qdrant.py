@@ -82,7 +82,7 @@ class Application:
             "of a kind": scored(store.similarity_search_with_score(query, k=k, filter=condition)),
             "by vector": [shown(found) for found in store.similarity_search_by_vector(embed(query), k=1)],
             "retrieved": sorted((shown(found) for found in store.as_retriever(search_kwargs={"k": k}).invoke(query)), key=str),
-            "far apart": self.far_apart(store, query),
+            "far apart": self.far_apart(store, f"query {turn}"),
             "got": sorted((shown(found) for found in store.get_by_ids([identity(turn, n) for n in range(5)])), key=str),
         }
 
