@@ -32,6 +32,11 @@ class Refused(ProxyError):
         super().__init__(message)
         self.reason = reason
 
+    @property
+    def unsupported(self) -> str:
+        """What a side cannot do; "" where it is refused for another reason."""
+        return str(self) if self.reason is Reason.UNSUPPORTED else ""
+
 
 class Unsupported(Refused):
     """A side cannot express the request; names the feature, and the side (a product or a place)."""
@@ -40,6 +45,10 @@ class Unsupported(Refused):
         super().__init__(f"{feature} is not supported by {by}{': ' if detail else ''}{detail}", Reason.UNSUPPORTED)
         self.feature = feature
         self.by = by
+
+    @property
+    def unsupported(self) -> str:
+        return self.feature
 
 
 class NotFound(Refused):

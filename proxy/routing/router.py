@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from proxy.config import Config, MirrorMode, Phase
-from proxy.errors import ProxyError, Reason, Refused, Unsupported
+from proxy.errors import ProxyError, Reason, Refused
 from proxy.mirror.mirror import Listing, Mirror
 from proxy.ports import Clock, Exchange, Frontend, Kind, Otherwise, RelayTo, Reply, Request, Route
 from proxy.routing.grant import Grants, grant
@@ -343,8 +343,8 @@ class Router:
                 return await self._translator.read(secondary.backend, request)
         except ProxyError as error:
             metrics.CANARY_FALLBACKS.labels(type(error).__name__).inc()
-            if isinstance(error, Unsupported):
-                self._shadow.note_unanswerable(route.name, error.feature, collection)
+            if isinstance(error, Refused) and error.unsupported:
+                self._shadow.note_unanswerable(route.name, error.unsupported, collection)
             return self._maybe_sampled(role, route, number)
 
     async def _answer(self, route: Route, request: Request) -> Reply:

@@ -8,7 +8,6 @@ from enum import StrEnum
 from typing import Any, TypeAlias
 
 from proxy.compare.hits import Agreement
-from proxy.model.feature import Feature
 
 
 class Skip(StrEnum):
@@ -83,7 +82,7 @@ class Unanswerable:
 
     collection: str
     route: str
-    feature: Feature
+    what: str
 
 
 @dataclass(frozen=True, slots=True)

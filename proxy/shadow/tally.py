@@ -59,7 +59,7 @@ class Tally:
             case Skipped():
                 self.skipped[finding.why] += 1
             case Unanswerable():
-                self.add_unanswerable(finding.route, finding.feature)
+                self.add_unanswerable(finding.route, finding.what)
             case Failed():
                 pass
             case _:

@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Final, TypeAlias
 
 from proxy.errors import Broken, ProxyError, Refused, Unsupported
-from proxy.model.operation import BackendRead, Count, Fetch, Hits, Like, PageFrom, Result, Scan, Search
+from proxy.model.operation import BackendRead, Count, Fetch, Hits, Like, PageFrom, Read, Result, Scan, Search, Write
 from proxy.ports import Catalog, Clock, Frontend
 from proxy.reads import answer, searched
 from proxy.shadow.findings import Compared, Failed, Finding, Skip, Skipped, Unanswerable
@@ -36,30 +36,33 @@ class Trials:
         """Never raises ProxyError: every end is a finding."""
         collection = self._collection(sample)
         try:
-            read, reply = self._read(sample)
+            operation = self._frontend.decode(sample.request, self._catalog)
+        except Refused as refusal:
+            return self._unread(collection, sample, refusal, pair)
+        try:
+            read, reply = self._read(sample, operation)
         except Unsupported as gap:
-            return self._gap(collection, sample, gap, pair)
+            return self._unread(collection, sample, gap, pair)
         except Refused:
             return Skipped(collection, Skip.UNREADABLE)
         try:
             return await self._repeat(sample, read, reply, pair, extras)
         except Unsupported as gap:
-            return self._gap(read.collection, sample, gap, pair)
+            return self._unread(read.collection, sample, gap, pair)
         except ProxyError as error:
             return Failed(read.collection, str(error))
 
-    def _gap(self, collection: str, sample: Sample, gap: Unsupported, pair: Pair) -> Finding:
-        if pair.same_product:
+    def _unread(self, collection: str, sample: Sample, refusal: Refused, pair: Pair) -> Finding:
+        if pair.same_product or not refusal.unsupported:
             return Skipped(collection, Skip.UNREADABLE)
-        return Unanswerable(collection, sample.route.name, gap.feature)
+        return Unanswerable(collection, sample.route.name, refusal.unsupported)
 
     def _collection(self, sample: Sample) -> str:
         """ "" for one that the catalog does not know: clients may ask for any name, figures are kept for known ones."""
         name = self._frontend.collection(sample.request, self._catalog)
         return name if name in self._catalog.collections() else ""
 
-    def _read(self, sample: Sample) -> tuple[Comparable, Result]:
-        operation = self._frontend.decode(sample.request, self._catalog)
+    def _read(self, sample: Sample, operation: Write | Read) -> tuple[Comparable, Result]:
         if not isinstance(operation, Search | Fetch | Scan | Count | PageFrom | Like):
             raise Refused(f"{sample.route.name} is no read that can be compared")
         reply = self._frontend.parse_read(sample.request, operation, sample.reply, self._catalog)

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from tests.migration.clients import OTHERS, OURS, NoClient, python, run_all
+from tests.environments import NoClient
+from tests.migration.clients import OTHERS, OURS, python, run_all
 from tests.migration.shelf import Shelf
 from tests.migration.world import World
 

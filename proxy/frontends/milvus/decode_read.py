@@ -139,7 +139,7 @@ def _refuse_what_is_no_plain_search(message: Message, params: Mapping[str, Any])
     if params.get("group_by_field") or params.get("group_by_fields"):
         raise Unsupported(Feature.SEARCH_GROUP, TARGET)
     if params.get("search_iter_id"):
-        raise Refused("the search iterator was begun on another server: begin it again", Reason.UNSUPPORTED)
+        raise Refused("the search iterator was begun on another server: begin it again")
     beyond = ("function_score", "highlighter", "search_aggregation", "ids")
     named = [name for name in beyond if message.HasField(name)] + ["function_chains"] * bool(message.function_chains)
     if named:

@@ -5,19 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-import numpy as np
 from qdrant_client import grpc as pb
 from qdrant_client import models as m
-from qdrant_client.conversions.conversion import GrpcToRest
 
 from proxy.errors import NotFound
 from proxy.frontends import grpc
 from proxy.frontends.qdrant import replies
 from proxy.frontends.qdrant.calls import Call, found
 from proxy.frontends.qdrant.routes import GRPC, Action
-from proxy.model.schema import Schema
 from proxy.ports import Catalog, Reply
-from proxy.qdrant.schema import config_of, indexes_of
 
 TITLE: Final = "qdrant - vector search engine"
 _SERVING: Final = b"\x08\x01"
@@ -57,38 +53,6 @@ def _list(call: Call, catalog: Catalog) -> Reply:
     return replies.rest({"collections": [{"name": name} for name in names]})
 
 
-def _get(call: Call, catalog: Catalog) -> Reply:
-    info = _info(catalog.schema(found(call, catalog)))
-    if call.role == GRPC:
-        return replies.message(pb.GetCollectionInfoResponse(result=info))
-    told = GrpcToRest.convert_collection_info(info).model_dump(mode="json", exclude_none=True)
-    return replies.rest(_shortest(told))
-
-
-def _shortest(tree: Any) -> Any:
-    """A float32 as the server prints it: 0.9, though as a double it is 0.8999999761581421."""
-    match tree:
-        case dict():
-            return {name: _shortest(each) for name, each in tree.items()}
-        case list():
-            return [_shortest(each) for each in tree]
-        case float() if float(np.float32(tree)) == tree:
-            return np.float32(tree)
-        case _:
-            return tree
-
-
-def _info(schema: Schema) -> pb.CollectionInfo:
-    """The numbers of points are not in the catalog: the server's own are approximate, and these are left out."""
-    return pb.CollectionInfo(
-        status=pb.CollectionStatus.Green,
-        optimizer_status=pb.OptimizerStatus(ok=True),
-        segments_count=1,
-        config=config_of(schema),
-        payload_schema=indexes_of(schema),
-    )
-
-
 def _exists(call: Call, catalog: Catalog) -> Reply:
     try:
         catalog.resolve(call.collection)
@@ -126,7 +90,6 @@ _ANSWERS: Final[Mapping[Action, Callable[[Call, Catalog], Reply]]] = {
     Action.READY: _page(b"all shards are ready"),
     Action.HEALTH_CHECK: _health,
     Action.LIST_COLLECTIONS: _list,
-    Action.GET_COLLECTION: _get,
     Action.COLLECTION_EXISTS: _exists,
     Action.LIST_ALIASES: _aliases,
     Action.COLLECTION_ALIASES: _collection_aliases,

@@ -30,6 +30,8 @@ DEFAULT_GROUP_SIZE: Final = 3
 def decode_read(call: Call, catalog: Catalog) -> Read:
     """Raises Refused as Qdrant does, and for what the model has no word for by its name."""
     schema = catalog.schema(found(call, catalog))
+    if call.action is Action.GET_COLLECTION:
+        return Count(schema.collection)  # all that is told of it besides is in the catalog
     match call.body:
         case models.PointRequest() as body:
             return _fetch(body, schema)

@@ -11,6 +11,7 @@ from qdrant_client import models
 from proxy.errors import Broken, NotFound
 from proxy.frontends.qdrant import read_json, read_messages, replies
 from proxy.frontends.qdrant.calls import Call
+from proxy.frontends.qdrant.describe import described
 from proxy.frontends.qdrant.read_messages import Form, form_of
 from proxy.frontends.qdrant.routes import BATCHES, GRPC, Action
 from proxy.frontends.qdrant.shown import Row, Selection, Shown, rows_of, selection_of
@@ -26,6 +27,8 @@ def encode_read(call: Call, operation: Read, result: Result, catalog: Catalog) -
     match result:
         case dict():
             return _records(call, _in_order(operation, result, selection_of(call.body, default=True)), form)
+        case int() if call.action is Action.GET_COLLECTION:
+            return described(call, catalog.schema(operation.collection), result)
         case int():
             return _count(call, result)
         case Page() if isinstance(call.body, models.ScrollRequest):

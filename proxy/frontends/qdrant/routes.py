@@ -95,6 +95,7 @@ _S: Final = f"{_C}/shards/{{shard_id}}"
 _Paths: TypeAlias = Mapping[str, Action]
 
 _REST_READS: Final[_Paths] = {
+    f"GET {_C}": _A.GET_COLLECTION,
     f"GET {_P}/{{id}}": _A.GET_POINT,
     f"POST {_P}": _A.RETRIEVE,
     f"POST {_P}/scroll": _A.SCROLL,
@@ -141,7 +142,6 @@ _REST_ADMIN: Final[_Paths] = {
     "GET /livez": _A.HEALTHY,
     "GET /readyz": _A.READY,
     "GET /collections": _A.LIST_COLLECTIONS,
-    f"GET {_C}": _A.GET_COLLECTION,
     f"GET {_C}/exists": _A.COLLECTION_EXISTS,
     "GET /aliases": _A.LIST_ALIASES,
     f"GET {_C}/aliases": _A.COLLECTION_ALIASES,
@@ -172,6 +172,7 @@ _REST_OTHER: Final = (
 _POINTS: Final = "/qdrant.Points/"
 _COLLECTIONS: Final = "/qdrant.Collections/"
 _GRPC_READS: Final[_Paths] = {
+    f"{_COLLECTIONS}Get": _A.GET_COLLECTION,
     f"{_POINTS}Get": _A.RETRIEVE,
     f"{_POINTS}Scroll": _A.SCROLL,
     f"{_POINTS}Count": _A.COUNT,
@@ -214,7 +215,6 @@ _GRPC_ADMIN: Final[_Paths] = {
     "/qdrant.Qdrant/HealthCheck": _A.VERSION,
     "/grpc.health.v1.Health/Check": _A.HEALTH_CHECK,
     f"{_COLLECTIONS}List": _A.LIST_COLLECTIONS,
-    f"{_COLLECTIONS}Get": _A.GET_COLLECTION,
     f"{_COLLECTIONS}CollectionExists": _A.COLLECTION_EXISTS,
     f"{_COLLECTIONS}ListAliases": _A.LIST_ALIASES,
     f"{_COLLECTIONS}ListCollectionAliases": _A.COLLECTION_ALIASES,

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from shadow_stage import SCHEMA, Stage, key, point, query
 
-from proxy.errors import NotFound, Refused, Unavailable, Unsupported
+from proxy.errors import NotFound, Reason, Refused, Unavailable, Unsupported
 from proxy.model.feature import Feature
 from proxy.model.filter import Equals, Op, Range
 from proxy.model.operation import Count, Fetch, Hits, Hybrid, Like, Page, PageFrom, ReciprocalRank, Scan, Search, Several
@@ -238,10 +238,12 @@ async def test_what_cannot_be_compared_is_sorted_by_its_cause(stage: Stage) -> N
     gap = Unsupported(Feature.SEARCH_GROUP, "qdrant")
     answer = await stage.primary.search(search())
     undecodable = stage.sample_of(gap, answer)
+    unknown = stage.sample_of(Refused("sampling is not supported", Reason.UNSUPPORTED), answer)
     malformed = stage.sample_of(NotFound("no such field"), answer)
     refused = stage.sample_of(search(), Refused("the primary said no"))
     for sample, finding in (
         (undecodable, Unanswerable("books", "Search", Feature.SEARCH_GROUP)),
+        (unknown, Unanswerable("books", "Search", "sampling is not supported")),
         (malformed, Skipped("books", Skip.UNREADABLE)),
         (refused, Skipped("books", Skip.UNREADABLE)),
     ):

@@ -17,6 +17,8 @@ from proxy.errors import Throttled, Uncertain
 from proxy.model.schema import Metric
 from tests.servers.qdrant import QdrantServer
 
+TOLD = ("status", "optimizer_status", "points_count", "config", "payload_schema")
+
 
 def _told(client: QdrantClient) -> dict[str, Any]:
     names = sorted(each.name for each in client.get_collections().collections)
@@ -34,7 +36,7 @@ def _info(found: m.CollectionInfo) -> dict[str, Any]:
     told = found.model_dump(mode="json", exclude_none=True)
     for index in told["payload_schema"].values():
         index["points"] = 0
-    return {name: value for name, value in told.items() if name in ("status", "optimizer_status", "config", "payload_schema")}
+    return {name: value for name, value in told.items() if name in TOLD}
 
 
 @pytest.mark.parametrize("prefer_grpc", [False, True], ids=["rest", "grpc"])
