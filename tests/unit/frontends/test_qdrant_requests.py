@@ -108,6 +108,34 @@ def test_nan_is_no_json() -> None:
         decoded(Request(b"PUT", b"/collections/c/points", (), b'{"points":[{"id":1,"vector":{"d":[NaN,1]}}]}'))
 
 
+@pytest.mark.parametrize(
+    "vector", [pb.Vector(data=[1, 2], vectors_count=0), pb.Vector(data=[1, 2, 3], vectors_count=2), pb.Vector(data=[1])]
+)
+def test_a_vector_that_makes_no_sense_is_refused(vector: Any) -> None:
+    struct = pb.PointStruct(id=pb.PointId(num=1), vectors=pb.Vectors(vectors=pb.NamedVectors(vectors={"many": vector})))
+    with pytest.raises(Refused):
+        over_grpc("Upsert", pb.UpsertPoints(collection_name="c", points=[struct]))
+
+
+def test_messages_that_say_nothing_are_refused() -> None:
+    for method, message in (
+        ("Upsert", pb.UpsertPoints(collection_name="c", points=[pb.PointStruct()])),
+        ("Delete", pb.DeletePoints(collection_name="c")),
+        ("UpdateBatch", pb.UpdateBatchPoints(collection_name="c", operations=[pb.PointsUpdateOperation()])),
+        ("CreateFieldIndex", pb.CreateFieldIndexCollection(collection_name="c", field_name="x")),
+        ("CreateVectorName", pb.CreateVectorNameRequest(collection_name="c", vector_name="x")),
+    ):
+        with pytest.raises(Refused):
+            over_grpc(method, message)
+
+
+def test_bytes_that_are_no_message_are_refused() -> None:
+    for body in (b"", b"\0", grpc.framed(b"\xff\xff\xff")):
+        with pytest.raises(Refused):
+            decoded(Request(b"POST", b"/qdrant.Points/Upsert", (), body))
+        assert FRONTEND.collection(Request(b"POST", b"/qdrant.Points/Upsert", (), body), CATALOG) == ""
+
+
 def test_the_deprecated_operations_of_a_batch() -> None:
     ids = pb.PointsSelector(points=pb.PointsIdsList(ids=[pb.PointId(num=1)]))
     operations = [pb.PointsUpdateOperation(delete_deprecated=ids), pb.PointsUpdateOperation(clear_payload_deprecated=ids)]

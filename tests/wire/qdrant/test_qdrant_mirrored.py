@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
+from random import Random
+from typing import Any
 
+import orjson
 import pytest
 from fakes.plain_parts import PlainCatalog, PlainDebts
 from qdrant_facade import EVERY_KEY
@@ -16,6 +20,7 @@ from proxy.backends.memory import MemoryBackend
 from proxy.clock import SystemClock
 from proxy.compare.points import equal
 from proxy.errors import ProxyError, Refused
+from proxy.frontends import grpc
 from proxy.frontends.qdrant import QdrantFrontend
 from proxy.mirror.mirror import Listing
 from proxy.model.operation import CreateCollection, DataWrite, Done, Put, Scan, named_keys, selections
@@ -25,6 +30,7 @@ from proxy.ports import Outcome, Reply, Request
 from proxy.routing import execute
 from tests.unit.mirror.mirror_stage import Stage, Watched
 
+MUTATIONS = 1_500
 DIRECT = {"upsert", "upsert of columns", "upsert of every spelling of a uuid", "delete by ids", "upload"}
 """The request holds the whole states: they are written without a look at the source."""
 
@@ -135,3 +141,42 @@ async def test_what_is_only_acknowledged_is_settled_again_when_it_must_have_land
     await stage.quiet()
     await _agree(stage, recording.schema, "acknowledged")
     assert len(await _states(stage.target)) == 1
+
+
+async def test_wrong_bytes_are_refused_and_break_nothing(recording: Recording) -> None:
+    """Whoever reaches the port may send anything; the mirror decodes it."""
+    chance, frontend = Random(5), QdrantFrontend(SystemClock())
+    catalog = PlainCatalog([recording.schema])
+    requests = [request for step in recording.steps.values() for _, request in step.asked]
+    refused = 0
+    for _ in range(MUTATIONS):
+        request = _mutated(chance.choice(requests), chance)
+        frontend.collection(request, catalog)
+        frontend.outcome(request, Reply(200, (), request.body, ((b"grpc-status", b"0"),)))
+        try:
+            frontend.decode(request, catalog)
+        except Refused:
+            refused += 1
+    assert MUTATIONS / 10 < refused < MUTATIONS
+
+
+def _mutated(request: Request, chance: Random) -> Request:
+    if not request.path.startswith(b"/qdrant."):
+        return replace(request, body=orjson.dumps(_other(orjson.loads(request.body or b"{}"), chance)))
+    raw = bytearray(request.body[grpc.PREFIX :])
+    for _ in range(chance.randint(1, 4)):
+        at = chance.randrange(len(raw))
+        raw[at : at + chance.randint(0, 3)] = chance.randbytes(chance.randint(0, 2)) or b"x"
+    return replace(request, body=grpc.framed(bytes(raw)))
+
+
+def _other(value: Any, chance: Random) -> Any:
+    if chance.random() < 0.05:
+        return chance.choice([None, 1, -1, 2**63, 1e308, "x", "", [], {}, [[]], True, {"a": 1}, [None]])
+    match value:
+        case dict():
+            return {name if chance.random() > 0.02 else "zz": _other(each, chance) for name, each in value.items()}
+        case list():
+            return [_other(each, chance) for each in value]
+        case _:
+            return value
