@@ -129,6 +129,20 @@ def test_messages_that_say_nothing_are_refused() -> None:
             over_grpc(method, message)
 
 
+@pytest.mark.parametrize(
+    ("method", "body"),
+    [
+        (b"PUT", {"vectors": {"size": -1, "distance": "Dot"}}),
+        (b"PUT", {"metadata": {"n": 2**64 - 1}}),
+        (b"PATCH", {"metadata": {"n": 2**64 - 1}}),
+        (b"PATCH", {"hnsw_config": {"full_scan_threshold": -1}}),
+    ],
+)
+def test_a_setting_that_no_message_holds_is_refused(method: bytes, body: Any) -> None:
+    with pytest.raises(KindRefusal, match="Value out of range"):
+        decoded(Request(method, b"/collections/c" if method == b"PATCH" else b"/collections/new", (), orjson.dumps(body)))
+
+
 def test_bytes_that_are_no_message_are_refused() -> None:
     for body in (b"", b"\0", grpc.framed(b"\xff\xff\xff")):
         with pytest.raises(Refused):
