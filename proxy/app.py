@@ -26,7 +26,7 @@ from proxy.control import http, port
 from proxy.control.expiry import Expiry
 from proxy.control.guard import guarded
 from proxy.control.operator import Operator, Standing
-from proxy.control.parts import Parts
+from proxy.control.parts import Parts, Port
 from proxy.control.reload import Reload, exclude
 from proxy.control.stages import Stages
 from proxy.door import Door
@@ -34,18 +34,18 @@ from proxy.errors import ConfigError, ProxyError, Refused, Unavailable
 from proxy.frontends.milvus.frontend import MilvusFrontend
 from proxy.frontends.passthrough import PassthroughFrontend
 from proxy.frontends.qdrant.frontend import QdrantFrontend
-from proxy.listening import StopSignal, ask_to_leave, check_free, drain, open_ports
+from proxy.listening import OwnPorts, StopSignal, ask_to_leave, check_free, open_ports
 from proxy.mirror import parts as mirror_parts
 from proxy.mirror.journal import Journal
 from proxy.mirror.mirror import Mirror
 from proxy.model.place import Place
 from proxy.model.schema import Product
-from proxy.net.listener import Listener
+from proxy.net.allocator import keep_freed_memory
 from proxy.ports import Backend, Catalog, Clock, Frontend, Roles
-from proxy.roles import before_router, check_roles, relays_only, upstreams
+from proxy.roles import addresses, before_router, check_roles, relays_only, upstreams
 from proxy.routing.change import Change
 from proxy.routing.phase import PHASES
-from proxy.routing.router import Router
+from proxy.routing.router import DrawnReads, Router
 from proxy.routing.sides import Side, Sides
 from proxy.shadow.pair import Pair
 from proxy.shadow.shadow import Shadow
@@ -64,6 +64,8 @@ from proxy.telemetry import logs, traces
 from proxy.verify.repair import Repair
 from proxy.verify.subject import Subject
 from proxy.verify.verify import Verify
+from proxy.workers.opening import Inside, open_workers, tidy
+from proxy.workers.workers import Workers
 
 log = logging.getLogger(__name__)
 
@@ -89,6 +91,7 @@ def run(path: Path, config: Config, *, takeover: bool) -> None:
     """
     logs.set_up(config.telemetry.log_level, config.telemetry.log_format)
     sys.setrecursionlimit(RECURSION)
+    keep_freed_memory()
     try:
         uvloop.run(_until_stopped(path, config, takeover))
     except ExceptionGroup as group:
@@ -116,7 +119,7 @@ async def _until_stopped(path: Path, config: Config, takeover: bool) -> None:
 async def _serve(path: Path, config: Config, takeover: bool, stop: StopSignal) -> None:
     clock = SystemClock()
     frontend = _frontend(config, clock)
-    door = Door(frontend)
+    door, drawn = Door(frontend), Door(frontend)
     async with AsyncExitStack() as stack:
         if provider := traces.set_up(config.telemetry):
             stack.callback(provider.shutdown)
@@ -124,23 +127,39 @@ async def _serve(path: Path, config: Config, takeover: bool, stop: StopSignal) -
         if not takeover:
             check_free(config.listen)
         # The ports first: at a takeover, connections that come from now on are ours, and wait at the door for the state.
-        listeners = await open_ports(config, door, frontend.max_body, stack)
+        front = await _front(config, Inside(door, drawn), frontend, state, clock, stack)
         if takeover:
             ask_to_leave(config.state)
         await state.acquire(Identity.of(config.source, config.target), wait=config.relay.drain + LEAVE if takeover else 0)
         stack.push(lambda kind, *_: state.release() if kind is None else state.abandon())
-        async with _sidecar(path, config, frontend, state, listeners, clock) as parts:
+        async with _sidecar(path, config, frontend, state, front, clock) as parts:
             state.begin()
-            door.open(before_router(parts.router, frontend, config, listeners, clock, stack))
+            bound = {role: listener.address for role, listener in parts.listeners.items()}
+            door.open(before_router(parts.router, frontend, config, bound, clock, stack))
+            drawn.open(DrawnReads(parts.router))
+            front.serve(parts.router)
             log.info("ready", extra=_told(config, parts))
             await stop.wait()
             log.info("stopping")
-            await drain(listeners.values(), config.relay.drain)
+            await front.drain(config.relay.drain)
+
+
+async def _front(
+    config: Config, inside: Inside, frontend: Frontend, state: StateDir, clock: Clock, stack: AsyncExitStack
+) -> OwnPorts | Workers:
+    """Who holds the clients' ports."""
+    if config.workers == 1:
+        return await open_ports(config, inside.every, frontend.max_body, stack)
+    state.create()
+    with _explained(Place.SOURCE):
+        reached = dict(addresses(config.source, config))
+    return await open_workers(config, inside, frontend.max_body, reached, clock, stack)
 
 
 def _told(config: Config, parts: Parts) -> dict[str, object]:
     listen = {role: listener.address for role, listener in parts.listeners.items()}
-    return {"listen": listen, "admin": config.admin.address, "phase": parts.migration.phase, "epoch": parts.migration.epoch}
+    stage = {"phase": parts.migration.phase, "epoch": parts.migration.epoch}
+    return {"listen": listen, "workers": config.workers, "admin": config.admin.address, **stage}
 
 
 # ---- parts ----
@@ -208,8 +227,9 @@ def compose(
     stored: Stored,
     sides: Sides,
     journal: Journal,
-    listeners: Mapping[str, Listener],
+    listeners: Mapping[str, Port],
     clock: Clock,
+    workers: Workers | None = None,
 ) -> Parts:
     primary = sides.at(stored.migration.primary)
     # Without a target nothing is mirrored, so the second side is never asked.
@@ -235,6 +255,7 @@ def compose(
         tasks=_tasks(config, stored, sides, mirror, clock),
         listeners=listeners,
         relays_only=relays_only(config.source.product, FRONTENDS),
+        workers=workers,
     )
 
 
@@ -259,7 +280,7 @@ def _tasks(config: Config, stored: Stored, sides: Sides, mirror: Mirror, clock: 
 
 @asynccontextmanager
 async def _sidecar(
-    path: Path, config: Config, frontend: Frontend, state: StateDir, listeners: Mapping[str, Listener], clock: Clock
+    path: Path, config: Config, frontend: Frontend, state: StateDir, front: OwnPorts | Workers, clock: Clock
 ) -> AsyncIterator[Parts]:
     async with AsyncExitStack() as stack:
         stored = Stored.open(state, config, clock, stack)
@@ -270,7 +291,10 @@ async def _sidecar(
         journal = Journal.open(state.path, config.journal, after_power_loss=state.after_power_loss)
         stack.callback(journal.close)
         await _take_key(stored)
-        parts = compose(config, frontend, stored, Sides(source, target), journal, listeners, clock)
+        workers = front if isinstance(front, Workers) else None
+        parts = compose(config, frontend, stored, Sides(source, target), journal, front.ports, clock, workers)
+        if workers is not None:
+            tidy(config, workers)
         stack.push_async_callback(parts.router.close)
         if target is None and stored.migration.phase is not Phase.PASSTHROUGH:
             raise ConfigError("target", f"is needed: the migration in {state.path} is in phase {stored.migration.phase}")

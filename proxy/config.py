@@ -397,13 +397,13 @@ class RelayConfig(Group):
     drain: Seconds = 10.0
     """At a stop: how long requests in flight may finish."""
     max_connections: int = Field(default=10_000, gt=0)
-    """Of clients; further ones are refused."""
+    """Of clients, of each worker; further ones are refused."""
     max_streams: int = Field(default=1000, gt=0)
     """HTTP/2 streams a connection."""
     max_header_bytes: Bytes = 64 * 2**10
     """Of one request or reply."""
     buffer_bytes: Bytes = 512 * 2**20
-    """Buffered bytes of all connections together."""
+    """Buffered bytes of all connections of a process together."""
 
 
 class PineconeConfig(Group):
@@ -435,6 +435,8 @@ class Config(Group):
     control, data (host:port, or host:first-last, where each index gets a port), and data.INDEX for the port of one index."""
     listen_tls: ListenTls | None = None
     """TLS on those ports; none when absent. Its files are followed when they change, as those of `tls` are."""
+    workers: int = Field(default=1, ge=1, le=64)
+    """Processes that share those ports; 1: one process does everything. docs/workers.md tells what that is good for."""
     admin: AdminConfig = AdminConfig()
     state: Path = Path("./vecferry-state")
     """Directory of the journal and all that is known of the migration; one a migration, on a disk that survives a restart."""

@@ -18,7 +18,6 @@ from proxy.errors import ConfigError
 from proxy.frontends.pinecone.desk import Around, Desk
 from proxy.model.place import Place
 from proxy.model.schema import Product
-from proxy.net.listener import Listener
 from proxy.net.on_demand import OnDemand
 from proxy.net.upstream import KEPT, Upstream
 from proxy.pinecone.hosts import CONTROL, DATA, Names, host_of, index_of, is_common
@@ -56,7 +55,7 @@ def upstreams(place: Place, side: SideConfig, config: Config, stack: AsyncExitSt
     shown = KEPT if place is Place.SOURCE else of_target(side)
     made = functools.partial(Upstream, tls=side.tls, relay=config.relay, credentials=shown)
     found = {}
-    for role, url in _addresses(side, config):
+    for role, url in addresses(side, config):
         # Pinecone's hosts go by their names. What its control plane says is read on the way, so it comes uncompressed.
         found[role] = made(f"{place} {role}", url, rewrite_host=True if pinecone else None, readable=pinecone)
         stack.push_async_callback(found[role].close)
@@ -67,7 +66,8 @@ def upstreams(place: Place, side: SideConfig, config: Config, stack: AsyncExitSt
     return indexes
 
 
-def _addresses(side: SideConfig, config: Config) -> Iterator[tuple[str, str]]:
+def addresses(side: SideConfig, config: Config) -> Iterator[tuple[str, str]]:
+    """(role, URL) of those that the settings tell. Raises ConfigError."""
     for role in config.listen:
         if key := ROLES[side.product].get(role):
             if (url := getattr(side, key)) is None:
@@ -86,14 +86,15 @@ def relays_only(product: Product, able: Mapping[Product, object]) -> str:
 
 
 def before_router(
-    router: Handler, frontend: Frontend, config: Config, listeners: Mapping[str, Listener], clock: Clock, stack: AsyncExitStack
+    router: Handler, frontend: Frontend, config: Config, bound: Mapping[str, str], clock: Clock, stack: AsyncExitStack
 ) -> Handler:
-    """What takes the clients' requests. Needs the state directory; what it opens is closed with the stack."""
+    """What takes the clients' requests; `bound`: host:port by role. Needs the state directory; what it opens is closed with
+    the stack."""
     if config.source.product is not Product.PINECONE:
         return router
     directory, spawn = Directory(config.source), Spawner()
     stack.push_async_callback(directory.close)
     stack.push_async_callback(spawn.close)
-    ports = {role: int(listener.address.rpartition(":")[2]) for role, listener in listeners.items()}
+    ports = {role: int(address.rpartition(":")[2]) for role, address in bound.items()}
     names = Names(ports, config.pinecone.data_host or "", tls=config.listen_tls is not None)
     return Desk(router, Around(frontend, names, directory, Slots(config.state, names.common), spawn, clock))

@@ -70,7 +70,8 @@ class Operator:
         self._acting = asyncio.Lock()
 
     def ready(self) -> bool:
-        return self._standing.started
+        workers = self._parts.workers
+        return self._standing.started and (workers is None or workers.accepting())
 
     def gauge(self) -> None:
         self._gauges.set(self._gates(self._next()), self._standing.config.gates)
@@ -88,6 +89,7 @@ class Operator:
             "holding": parts.router.hold.holding,
             "journal": asdict(parts.mirror.status()),
             "shadow": asdict(parts.shadow.status()),
+            "workers": [asdict(status) for status in parts.workers.statuses()] if parts.workers else [],
             "tasks": [asdict(status) for status in parts.tasks.statuses()],
             "collections": {name: self._collection(name) for name in parts.catalog.collections()},
             "gates": [gate_document(gate) for gate in self._gates(self._next())],

@@ -42,10 +42,12 @@ def status(document: Document) -> RenderableType:
     warnings = [Text(text, "yellow") for text in _warnings(document)]
     tasks = [_task_line(task) for task in document["tasks"] if task["state"] != "idle"]
     tables: list[RenderableType] = [_collections(document["collections"]), Text(""), gates(document["gates"])]
+    workers = [_workers(document["workers"])] if document["workers"] else []
     return Group(
         head,
         *_sides(document),
         _listen(document["listen"]),
+        *workers,
         _journal(document["journal"]),
         *warnings,
         *tasks,
@@ -62,6 +64,13 @@ def _sides(document: Document) -> list[Text]:
 
 def _listen(listen: Document) -> Text:
     return _line("listen", ", ".join(f"{role} {address}" for role, address in listen.items()))
+
+
+def _workers(workers: Sequence[Document]) -> Text:
+    names = ("accepting", "connections", "restarts")
+    accepting, connections, restarts = (sum(found[name] for found in workers) for name in names)
+    text = f"{accepting} of {len(workers)} accept, {connections} connections, {restarts} restarts"
+    return _line("workers", text, "" if accepting == len(workers) else "yellow")
 
 
 def _journal(journal: Document) -> Text:

@@ -14,6 +14,7 @@ from proxy.errors import Broken, Unavailable
 from proxy.net.ends import ClientEnd, Piece, RequestHead
 from proxy.net.limits import Budget
 from proxy.net.owned import Owned
+from proxy.net.pieces import add_piece
 from proxy.net.refusal import Trouble, refusal
 from proxy.net.relaying import Relay
 from proxy.net.serving import Serving
@@ -140,7 +141,7 @@ class Exchange:
         self._way.sweep(now)
 
     def _wait(self, waiting: list[Piece], piece: Piece) -> None:
-        waiting.append(piece)
+        add_piece(waiting, piece)
         self._held += len(piece.wire)
         if not self.around.budget.take(len(piece.wire)):
             self._overloaded()

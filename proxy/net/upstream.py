@@ -14,7 +14,7 @@ from proxy.net.pool import Http1Pool, Http2Pool, Pool, Port
 from proxy.net.tls import towards_side
 from proxy.ports import Headers
 
-_PORTS = {"http": 80, "https": 443}
+_PORTS = {"http": 80, "https": 443, "unix": 0}
 _PLAIN: Headers = ((b"accept-encoding", b"identity"),)
 
 
@@ -56,23 +56,27 @@ class Upstream:
         rewrite_host: bool | None = None,
         readable: bool = False,
     ) -> None:
-        """`rewrite_host`: requests name the upstream's host instead of the client's; None: over https only.
+        """`url`: http, https, or unix:/path of a socket.
+
+        `rewrite_host`: requests name the upstream's host instead of the client's; None: over https only.
         `readable`: replies are asked for without compression, whatever the client takes.
 
         Raises ConfigError for a URL or TLS files that cannot be used.
         """
         parts = urlsplit(url)
-        if parts.scheme not in _PORTS or not parts.hostname:
+        host = parts.path if parts.scheme == "unix" else parts.hostname
+        if parts.scheme not in _PORTS or not host:
             raise ConfigError(name, f"{url!r} is not like http://host:port")
         secure = parts.scheme == "https"
         authority = parts.netloc.encode() if (secure if rewrite_host is None else rewrite_host) else None
         self._name = name
+        self.first_byte_timeout = relay.first_byte_timeout
         self._tasks = Owned()
         self._pools: dict[Version, Pool] = {}
         for version, pool in ((Version.HTTP1, Http1Pool), (Version.HTTP2, Http2Pool)):
             port = Port(
                 name,
-                parts.hostname,
+                host,
                 parts.port or _PORTS[parts.scheme],
                 towards_side(tls, version) if secure else None,
                 tls.server_name or parts.hostname,

@@ -72,7 +72,7 @@ class StateDir:
         Raises Unavailable (locked; names the pid), Refused (another migration's state, or a later version's) and
         ConfigError (a directory that cannot be made or written).
         """
-        self._create()
+        self.create()
         self._lock = await self._locked(self._clock.monotonic() + wait)
         try:
             self._check(identity)
@@ -100,7 +100,8 @@ class StateDir:
 
     # ---- the lock ----
 
-    def _create(self) -> None:
+    def create(self) -> None:
+        """Private to this user. Raises ConfigError."""
         try:
             self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
             loose = [path for path in (self.path, *self._ours()) if path.lstat().st_mode & 0o077]

@@ -15,9 +15,9 @@ from qdrant_client import models as m
 from proxy.clock import SystemClock
 from proxy.errors import NotFound, Reason, Refused
 from proxy.frontends import grpc
-from proxy.frontends.qdrant import QdrantFrontend
 from proxy.frontends.qdrant.calls import KindRefusal
 from proxy.frontends.qdrant.decode_schema import created
+from proxy.frontends.qdrant.frontend import QdrantFrontend
 from proxy.frontends.qdrant.ids import point_id
 from proxy.model.edit import ReplacePayload
 from proxy.model.operation import Batch, Edit, Patch, Put, Remove, Write

@@ -13,7 +13,7 @@ from qdrant_failure import failure
 from proxy.backends.qdrant.backend import QdrantBackend
 from proxy.config import SideConfig
 from proxy.errors import Refused
-from proxy.frontends.qdrant import QdrantFrontend
+from proxy.frontends.qdrant.frontend import QdrantFrontend
 from proxy.model.operation import SchemaWrite
 from proxy.model.schema import Product
 from proxy.ports import Kind, Request

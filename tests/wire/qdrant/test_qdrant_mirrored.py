@@ -21,7 +21,7 @@ from proxy.clock import SystemClock
 from proxy.compare.points import equal
 from proxy.errors import ProxyError, Refused
 from proxy.frontends import grpc
-from proxy.frontends.qdrant import QdrantFrontend
+from proxy.frontends.qdrant.frontend import QdrantFrontend
 from proxy.mirror.mirror import Listing
 from proxy.model.operation import CreateCollection, DataWrite, Done, Put, Scan, named_keys, selections
 from proxy.model.point import Key, Point

@@ -18,7 +18,7 @@ from proxy.compare.points import equal
 from proxy.config import Phase
 from proxy.errors import ProxyError
 from proxy.frontends.grpc import framed
-from proxy.frontends.qdrant import QdrantFrontend
+from proxy.frontends.qdrant.frontend import QdrantFrontend
 from proxy.frontends.qdrant.routes import is_grpc
 from proxy.model.operation import Done, Scan, SchemaWrite
 from proxy.model.point import Key, Point
