@@ -143,6 +143,20 @@ def test_a_setting_that_no_message_holds_is_refused(method: bytes, body: Any) ->
         decoded(Request(method, b"/collections/c" if method == b"PATCH" else b"/collections/new", (), orjson.dumps(body)))
 
 
+@pytest.mark.parametrize("searches", [0, True, "x", {"vector": [1]}])
+def test_searches_that_are_no_array_are_refused(searches: Any) -> None:
+    with pytest.raises(KindRefusal, match="must be an array"):
+        FRONTEND.decode(
+            Request(b"POST", b"/collections/c/points/search/batch", (), orjson.dumps({"searches": searches})), CATALOG
+        )
+
+
+@pytest.mark.parametrize("digits", [21, 999, 5000])
+def test_a_number_of_endless_digits_is_no_id(digits: int) -> None:
+    with pytest.raises(Refused, match="9999"):
+        FRONTEND.decode(Request(b"GET", b"/collections/c/points/" + b"9" * digits, (), b""), CATALOG)
+
+
 def test_bytes_that_are_no_message_are_refused() -> None:
     for body in (b"", b"\0", grpc.framed(b"\xff\xff\xff")):
         with pytest.raises(Refused):
