@@ -225,3 +225,11 @@ def test_columns_of_different_lengths_are_refused() -> None:
 def test_a_collection_that_is_not_there_is_said_so_as_qdrant_does() -> None:
     with pytest.raises(NotFound, match="Collection `x` doesn't exist!"):
         decoded(Request(b"PUT", b"/collections/x/points", (), b'{"points":[{"id":1,"vector":{}}]}'))
+
+
+@pytest.mark.parametrize(
+    "query", [{"query": [1e300, 1], "using": "d"}, {"query": {"indices": [1], "values": [1e39]}, "using": "s"}]
+)
+def test_a_query_beyond_32_bits_is_refused(query: dict[str, Any]) -> None:
+    with pytest.raises(Refused, match="beyond 32 bits"):
+        FRONTEND.decode(Request(b"POST", b"/collections/c/points/query", (), orjson.dumps(query)), CATALOG)

@@ -17,10 +17,12 @@ from urllib.parse import quote, urlencode
 
 import orjson
 import pytest
-from documented import CALLS, Documented
+from documented import CALLS as DOCUMENTED
+from documented import Documented
 from google.protobuf.json_format import ParseDict
 from google.protobuf.message_factory import GetMessageClass
 from inventions import DENSE, PLAIN, SHELF, SIZE, SPARSE, invent, message, spoiled
+from legacy_calls import LEGACY
 from qdrant_client.grpc import collections_service_pb2, points_service_pb2, qdrant_pb2, snapshots_service_pb2
 from qdrant_facade import Facade
 
@@ -28,6 +30,7 @@ from proxy.frontends import grpc
 from proxy.frontends.qdrant.routes import GRPC, REST, Action, endpoint
 from proxy.ports import Kind, Reply, Request
 
+CALLS: Final = {**DOCUMENTED, **LEGACY}
 NIGHTLY: Final = "VECFERRY_NIGHTLY" in os.environ
 REQUESTS: Final = 3000 if NIGHTLY else 80
 FRESH: Final = 20
@@ -86,6 +89,15 @@ VALID: Final[dict[str, Any]] = {
     f"PUT {_P}/payload": {"payload": {"n": 1}, "points": [1]},
     f"POST {_P}/payload/delete": {"keys": ["n"], "points": [1]},
     f"POST {_P}/query": {"query": _QUERY, "using": DENSE, "with_payload": True, "with_vector": True},
+    f"POST {_P}/search": {"vector": {"name": DENSE, "vector": _QUERY}, "limit": 3, "with_payload": True},
+    f"POST {_P}/search/groups": {
+        "vector": {"name": DENSE, "vector": _QUERY},
+        "limit": 3,
+        "group_by": "n",
+        "group_size": 1,
+    },
+    f"POST {_P}/recommend": {"positive": [1], "using": DENSE, "limit": 3, "with_vector": True},
+    f"POST {_P}/recommend/groups": {"positive": [1], "using": DENSE, "limit": 3, "group_by": "n", "group_size": 1},
     f"POST {_P}/query/groups": {"query": _QUERY, "using": DENSE, "group_by": "n", "with_lookup": PLAIN},
 }
 """Small requests for what chance alone seldom asks well."""
