@@ -44,7 +44,7 @@ KEYS: Final = (
 UUIDS: Final = (str(UUID(int=7)), str(UUID(int=9)), "6e2a1c3b00004000800000000000000b")
 WORDS: Final = ("red", "blue", "a", "größe", "1", "", "x" * 300, "2024-02-29T12:00:00Z", *UUIDS)
 WHOLE: Final = (1, 2, 2, 3, 3, 5, 10, 0, -1, 255, 2**31, 2**53, 2**63 - 1, 2**64 - 1)
-REAL: Final = (0.0, 0.5, 1.0, -1.0, 0.1, 1e-7, 3.4e38, 1e300, -0.0)
+REAL: Final = (0.0, 0.5, 1.0, -1.0, 0.1, 1e-7, 1e15, 1e300, -0.0)
 JUNK: Final = (None, "", "x", -1, 0, 2**64 - 1, 1e300, True, [], {}, [[]], [None], {"": None}, {"key": {}})
 BY_NAME: Final[Mapping[str, tuple[str, ...]]] = {
     **dict.fromkeys(("collection_name", "collection", "lookup_from", "with_lookup"), COLLECTIONS),
