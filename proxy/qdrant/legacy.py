@@ -33,7 +33,10 @@ def discover(body: Any) -> dict[str, Any]:
 
 
 def batch(body: Any) -> list[Any]:
-    return list(_needed(body, "searches"))
+    searches = _needed(body, "searches")
+    if not isinstance(searches, list):
+        raise ValueError("`searches` must be an array")
+    return searches
 
 
 def _needed(body: Any, name: str) -> Any:

@@ -27,6 +27,8 @@ from proxy.qdrant.messages import BODIES
 MAX_BODY: Final = 64 * 2**20 + grpc.PREFIX
 """Bounds what one request costs us. The server's own default is half of it over REST; over gRPC the server has no limit."""
 COLLECTION: Final = "collection_name"
+LONGEST_NUMBER: Final = 1000
+"""Digits of a number in a path: far beyond any id, below those that Python refuses to read."""
 
 
 class KindRefusal(Refused):
@@ -217,7 +219,8 @@ def _each(rewrite: Callable[[Any], Any]) -> Callable[[Any], Any]:
 
 def _get_point(call: Call) -> m.PointRequest:
     raw = call.path["id"]
-    return m.PointRequest(ids=[int(raw) if raw.isdecimal() else raw], with_payload=True, with_vector=True)
+    number = raw.isdecimal() and len(raw) <= LONGEST_NUMBER
+    return m.PointRequest(ids=[int(raw) if number else raw], with_payload=True, with_vector=True)
 
 
 _BODIES: Final[Mapping[Action, Callable[[Call], Any]]] = {

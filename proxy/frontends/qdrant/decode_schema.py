@@ -28,7 +28,7 @@ from proxy.model.operation import (
 )
 from proxy.model.schema import IdKind, Schema, VectorField
 from proxy.ports import Catalog
-from proxy.qdrant.kinds import BAD_REQUEST
+from proxy.qdrant.kinds import BAD_REQUEST, FORMAT
 from proxy.qdrant.schema import CONFIG, config_of, native_of, told_index, vectors_of
 from proxy.qdrant.settings import collection_config, patched, settings_of, with_vector, without_vector
 
@@ -41,7 +41,10 @@ def decode_schema(call: Call, catalog: Catalog, *, accepted: bool) -> SchemaWrit
     """`accepted`: the primary's reply is there. Raises Refused: NotFound where the collection must be there, and as Qdrant."""
     if call.action is Action.CREATE_COLLECTION and not accepted:
         _check_new(call.collection, catalog)
-    return _DECODERS[call.action](call, catalog)
+    try:
+        return _DECODERS[call.action](call, catalog)
+    except ValueError as error:  # of the SDK's conversions: REST knows larger numbers than the messages, and negative ones
+        raise KindRefusal(str(error), FORMAT) from None
 
 
 # ---- collections ----

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Final, TypeAlias
 from uuid import UUID
 
+import numpy as np
 from qdrant_client import models
 
 from proxy.errors import Reason, Refused, Unsupported
@@ -23,7 +24,7 @@ from proxy.frontends.qdrant.words import TARGET
 from proxy.model.feature import Feature
 from proxy.model.filter import EVERYTHING, AllOf, Filter, HasId, Not
 from proxy.model.operation import DistributionBased, Example, Hybrid, Like, ReciprocalRank, Scan, Search
-from proxy.model.point import Key
+from proxy.model.point import Key, Sparse, Vector
 from proxy.model.schema import Schema, VectorField, VectorKind
 from proxy.ports import Catalog
 from proxy.qdrant.kinds import BAD_REQUEST, VALIDATION
@@ -175,7 +176,7 @@ class _Examples:
 
     def of(self, raw: Any) -> Example:
         if not isinstance(raw, int | str | UUID):
-            return vector_of(raw, self.field)
+            return _finite(vector_of(raw, self.field))
         return Key(self._collection(), None, point_id(raw))
 
     def without(self, *examples: Sequence[Any]) -> Filter:
@@ -188,6 +189,13 @@ class _Examples:
             return self.schema.collection
         refuse_shard_keys(self.elsewhere.shard_key)
         return resolved(self.elsewhere.collection, self.catalog)
+
+
+def _finite(vector: Vector) -> Vector:
+    """Values beyond 32 bits become infinite in Qdrant too, whose scores are then no numbers. Raises Refused."""
+    if not np.isfinite(vector.values if isinstance(vector, Sparse) else vector).all():
+        raise Refused("a query whose values are beyond 32 bits has no distance to anything")
+    return vector
 
 
 # ---- fusion ----

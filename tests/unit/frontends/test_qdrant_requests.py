@@ -129,6 +129,34 @@ def test_messages_that_say_nothing_are_refused() -> None:
             over_grpc(method, message)
 
 
+@pytest.mark.parametrize(
+    ("method", "body"),
+    [
+        (b"PUT", {"vectors": {"size": -1, "distance": "Dot"}}),
+        (b"PUT", {"metadata": {"n": 2**64 - 1}}),
+        (b"PATCH", {"metadata": {"n": 2**64 - 1}}),
+        (b"PATCH", {"hnsw_config": {"full_scan_threshold": -1}}),
+    ],
+)
+def test_a_setting_that_no_message_holds_is_refused(method: bytes, body: Any) -> None:
+    with pytest.raises(KindRefusal, match="Value out of range"):
+        decoded(Request(method, b"/collections/c" if method == b"PATCH" else b"/collections/new", (), orjson.dumps(body)))
+
+
+@pytest.mark.parametrize("searches", [0, True, "x", {"vector": [1]}])
+def test_searches_that_are_no_array_are_refused(searches: Any) -> None:
+    with pytest.raises(KindRefusal, match="must be an array"):
+        FRONTEND.decode(
+            Request(b"POST", b"/collections/c/points/search/batch", (), orjson.dumps({"searches": searches})), CATALOG
+        )
+
+
+@pytest.mark.parametrize("digits", [21, 999, 5000])
+def test_a_number_of_endless_digits_is_no_id(digits: int) -> None:
+    with pytest.raises(Refused, match="9999"):
+        FRONTEND.decode(Request(b"GET", b"/collections/c/points/" + b"9" * digits, (), b""), CATALOG)
+
+
 def test_bytes_that_are_no_message_are_refused() -> None:
     for body in (b"", b"\0", grpc.framed(b"\xff\xff\xff")):
         with pytest.raises(Refused):
@@ -197,3 +225,11 @@ def test_columns_of_different_lengths_are_refused() -> None:
 def test_a_collection_that_is_not_there_is_said_so_as_qdrant_does() -> None:
     with pytest.raises(NotFound, match="Collection `x` doesn't exist!"):
         decoded(Request(b"PUT", b"/collections/x/points", (), b'{"points":[{"id":1,"vector":{}}]}'))
+
+
+@pytest.mark.parametrize(
+    "query", [{"query": [1e300, 1], "using": "d"}, {"query": {"indices": [1], "values": [1e39]}, "using": "s"}]
+)
+def test_a_query_beyond_32_bits_is_refused(query: dict[str, Any]) -> None:
+    with pytest.raises(Refused, match="beyond 32 bits"):
+        FRONTEND.decode(Request(b"POST", b"/collections/c/points/query", (), orjson.dumps(query)), CATALOG)

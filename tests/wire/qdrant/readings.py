@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from random import Random
-from typing import Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 from uuid import UUID
 
 from qdrant_client import QdrantClient, models
-from qdrant_facade import FacadeServer
 
-from tests.servers.qdrant import QdrantServer
+if TYPE_CHECKING:
+    from qdrant_facade import FacadeServer
+
+    from tests.servers.qdrant import QdrantServer
 
 C: Final = "shelf"
 PLAIN: Final = "plain"
