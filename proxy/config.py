@@ -208,9 +208,10 @@ class SideConfig(Group):
     grpc_url: str | None = None
     """Qdrant and Weaviate: the gRPC address."""
     token: Secret | None = None
-    """Milvus: `user:password` or a token; used for our own calls (settle, backfill, verify), never for the client's."""
+    """Milvus: `user:password` or a token, for our own calls (settle, backfill, verify). The target's also takes the place of
+    the client's where the client's bytes go there (docs/same-product.md); the source's never does."""
     api_key: Secret | None = None
-    """Qdrant, Weaviate, Pinecone."""
+    """Qdrant, Weaviate, Pinecone; the same."""
     tls: TlsConfig = TlsConfig()
     timeout: Seconds = 30.0
     """For one of our own calls to this side."""
