@@ -1,7 +1,7 @@
 """`make bench`: what the sidecar costs, beside Envoy and beside no sidecar at all, in one run.
 
-Prints one table and keeps it as JSON in benchmarks/out/. docs/benchmarks.md tells how to read it. Exit code 1 where a goal
-is missed or could not be measured.
+Prints one table and keeps it as JSON in benchmarks/out/, beside it a page and a picture of part `relay`.
+docs/benchmarks.md tells how to read them. Exit code 1 where a goal is missed or could not be measured.
 """
 
 from __future__ import annotations
@@ -14,14 +14,17 @@ import tempfile
 import time
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 from rich.console import Console
 
-from benchmarks import changes, copying, journal, latency, leak, machine, relay, tls
+from benchmarks import changes, copying, journal, latency, leak, machine, tls
 from benchmarks.bench import Bench
-from benchmarks.figures import Figure, table
+from benchmarks.figures import Figure, missing, table
+from benchmarks.processes import NGINX, PACKAGES, absent
+from benchmarks.relay import page, plot, report, run
 
 OUT: Final = Path(__file__).with_name("out")
 SECTIONS: Final[Mapping[str, Callable[[Bench], list[Figure]]]] = {
@@ -30,13 +33,41 @@ SECTIONS: Final[Mapping[str, Callable[[Bench], list[Figure]]]] = {
     "backfill": copying.backfill,
     "cutover": changes.cutover,
 }
-ALONE: Final[Mapping[str, Callable[[bool], list[Figure]]]] = {
-    "relay": relay.figures,
-    "tls": tls.figures,
-    "journal": journal.figures,
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """What is common to a run's sections. `kept`: where its files go, without their ending."""
+
+    quick: bool
+    kept: Path
+    facts: dict[str, Any]
+    console: Console
+
+
+def _relay(this: Run) -> list[Figure]:
+    """Keeps its samples, a page and a picture."""
+    if absent(NGINX):
+        return [missing("everything of the relay", "", report.UP_TO_SMALL, f"{NGINX} is not installed ({PACKAGES[NGINX]})")]
+    results = run.measured(this.quick, this.console.print)
+    figures, picture = report.figures(results), plot.png(results)
+    for note in results.notes:
+        this.console.print(f"- {note}")
+    facts = {**this.facts, "load at end": os.getloadavg(), "calls by": results.generator}
+    this.kept.with_suffix(".png").write_bytes(picture)
+    this.kept.with_suffix(".html").write_text(page.page(facts, figures, report.tables(results), picture, results.notes))
+    this.kept.with_suffix(".samples.json").write_text(json.dumps(results.documents(), indent=1))
+    this.kept.with_suffix(".md").write_text(report.markdown(report.tables(results)))
+    return figures
+
+
+ALONE: Final[Mapping[str, Callable[[Run], list[Figure]]]] = {
+    "relay": _relay,
+    "tls": lambda run: tls.figures(run.quick),
+    "journal": lambda run: journal.figures(run.quick),
 }
 """The sections that need no Milvus."""
-LONG: Final[Mapping[str, Callable[[bool], list[Figure]]]] = {"leak": leak.figures}
+LONG: Final[Mapping[str, Callable[[Run], list[Figure]]]] = {"leak": lambda run: leak.figures(run.quick)}
 """Those that are run only when they are named: hours, without `--quick`."""
 
 
@@ -51,26 +82,27 @@ def main() -> int:
     given = parser.parse_args()
     if unknown := set(given.sections) - {*ALONE, *SECTIONS, *LONG}:
         parser.error(f"there is no section {min(unknown)}")
-    console = Console()
-    facts = machine.describe()
-    console.print(facts)
-    figures = _measure(given.sections or [*ALONE, *SECTIONS], given.quick, console)
-    console.print(table("vecferry", figures))
-    console.print(f"kept in {_keep(facts, figures, given.quick)}")
+    OUT.mkdir(exist_ok=True)
+    this = Run(given.quick, OUT / time.strftime("%Y%m%d-%H%M%S"), machine.describe(), Console())
+    this.console.print(this.facts)
+    figures = _measure(given.sections or [*ALONE, *SECTIONS], this)
+    this.console.print(table("vecferry", figures))
+    _keep(this, figures)
+    this.console.print(f"kept in {', '.join(str(file) for file in sorted(OUT.glob(f'{this.kept.name}.*')))}")
     return 1 if any(figure.met is False for figure in figures) else 0
 
 
-def _measure(sections: list[str], quick: bool, console: Console) -> list[Figure]:
+def _measure(sections: list[str], this: Run) -> list[Figure]:
     figures: list[Figure] = []
     with tempfile.TemporaryDirectory(prefix="vecferry-bench-") as folder, ExitStack() as stack:
         for name, section in {**ALONE, **LONG}.items():
             if name in sections:
-                figures += _shown(name, section(quick), console)
+                figures += _shown(name, section(this), this.console)
         if named := [name for name in SECTIONS if name in sections]:
-            bench = Bench.open(Path(folder), stack, quick)
+            bench = Bench.open(Path(folder), stack, this.quick)
             for name in named:
-                console.print(f"{name} ...")
-                figures += _shown(name, SECTIONS[name](bench), console)
+                this.console.print(f"{name} ...")
+                figures += _shown(name, SECTIONS[name](bench), this.console)
     return figures
 
 
@@ -79,13 +111,10 @@ def _shown(name: str, figures: list[Figure], console: Console) -> list[Figure]:
     return figures
 
 
-def _keep(facts: dict[str, Any], figures: list[Figure], quick: bool) -> Path:
-    OUT.mkdir(exist_ok=True)
-    path = OUT / f"{time.strftime('%Y%m%d-%H%M%S')}.json"
+def _keep(this: Run, figures: list[Figure]) -> None:
     rows = [figure.document() for figure in figures]
-    document = {**facts, "load_at_end": os.getloadavg(), "quick": quick, "figures": rows}
-    path.write_text(json.dumps(document, indent=1))
-    return path
+    document = {**this.facts, "load_at_end": os.getloadavg(), "quick": this.quick, "figures": rows}
+    this.kept.with_suffix(".json").write_text(json.dumps(document, indent=1))
 
 
 if __name__ == "__main__":

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -43,15 +42,3 @@ class Bench:
 
     def sidecar(self, name: str, target: QdrantServer, stack: ExitStack, **settings: Any) -> Sidecar:
         return stack.enter_context(Sidecar(self.folder / name, self.milvus.url, target, **settings))
-
-
-def cpu_seconds(pid: int) -> float:
-    """Of one process with all its threads."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-
-def peak_megabytes(pid: int) -> float:
-    """The most resident memory that the process ever had."""
-    line = next(line for line in Path(f"/proc/{pid}/status").read_text().splitlines() if line.startswith("VmHWM"))
-    return int(line.split()[1]) / 1024

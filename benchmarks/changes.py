@@ -8,8 +8,9 @@ from typing import Final
 
 import numpy as np
 
-from benchmarks.bench import Bench, peak_megabytes
+from benchmarks.bench import Bench
 from benchmarks.figures import Figure, Goal, percentiles
+from benchmarks.processes import peak_megabytes
 from tests.migration.load import Load
 from tests.migration.shelf import BUCKETS, Shelf
 from tests.servers.sidecar import Sidecar

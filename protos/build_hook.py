@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib.resources import files as files_of
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ class ProtoBuildHook(BuildHookInterface):  # type: ignore[type-arg]
         for package in (out, out / "vecferry"):
             (package / "__init__.py").write_text("", "utf-8")
         files = sorted(str(path) for path in (root / "protos" / "vecferry").glob("*.proto"))
-        code = protoc.main(["protoc", f"-I{root / 'protos'}", f"--python_out={out}", f"--pyi_out={out}", *files])
+        common = files_of("grpc_tools") / "_proto"  # google/protobuf/struct.proto and the like
+        code = protoc.main(["protoc", f"-I{root / 'protos'}", f"-I{common}", f"--python_out={out}", f"--pyi_out={out}", *files])
         if code:
             raise RuntimeError(f"protoc failed with {code} for {files}")

@@ -17,6 +17,7 @@ from typing import Final
 import uvloop
 
 from proxy.backends.milvus.backend import MilvusBackend
+from proxy.backends.probe import Probe
 from proxy.backends.qdrant.backend import QdrantBackend
 from proxy.backfill.backfill import Backfill, BackfillSettings
 from proxy.clock import SystemClock
@@ -25,26 +26,26 @@ from proxy.control import http, port
 from proxy.control.expiry import Expiry
 from proxy.control.guard import guarded
 from proxy.control.operator import Operator, Standing
-from proxy.control.parts import Parts
+from proxy.control.parts import Parts, Port
 from proxy.control.reload import Reload, exclude
 from proxy.control.stages import Stages
-from proxy.credentials import of_target
 from proxy.door import Door
 from proxy.errors import ConfigError, ProxyError, Refused, Unavailable
 from proxy.frontends.milvus.frontend import MilvusFrontend
+from proxy.frontends.passthrough import PassthroughFrontend
 from proxy.frontends.qdrant.frontend import QdrantFrontend
-from proxy.listening import StopSignal, ask_to_leave, check_free, drain, open_ports
+from proxy.listening import OwnPorts, StopSignal, ask_to_leave, check_free, open_ports
 from proxy.mirror import parts as mirror_parts
 from proxy.mirror.journal import Journal
 from proxy.mirror.mirror import Mirror
 from proxy.model.place import Place
 from proxy.model.schema import Product
-from proxy.net.listener import Listener
-from proxy.net.upstream import KEPT, Upstream
+from proxy.net.allocator import keep_freed_memory
 from proxy.ports import Backend, Catalog, Clock, Frontend, Roles
+from proxy.roles import addresses, before_router, check_roles, relays_only, upstreams
 from proxy.routing.change import Change
 from proxy.routing.phase import PHASES
-from proxy.routing.router import Router
+from proxy.routing.router import DrawnReads, Router
 from proxy.routing.sides import Side, Sides
 from proxy.shadow.pair import Pair
 from proxy.shadow.shadow import Shadow
@@ -63,6 +64,8 @@ from proxy.telemetry import logs, traces
 from proxy.verify.repair import Repair
 from proxy.verify.subject import Subject
 from proxy.verify.verify import Verify
+from proxy.workers.opening import Inside, open_workers, tidy
+from proxy.workers.workers import Workers
 
 log = logging.getLogger(__name__)
 
@@ -74,11 +77,6 @@ BACKENDS: Final[Mapping[Product, Callable[[SideConfig, Catalog, Product], Backen
     Product.MILVUS: MilvusBackend,
     Product.QDRANT: lambda side, catalog, _clients: QdrantBackend(side, catalog),
 }
-ROLES: Final[Mapping[Product, Mapping[str, str]]] = {
-    Product.MILVUS: {"grpc": "url"},
-    Product.QDRANT: {"rest": "url", "grpc": "grpc_url"},
-}
-"""Product -> role of a listening port -> the key of the side's address behind it."""
 REACH_PAUSE: Final = 1.0
 RECURSION: Final = 20_000
 """Frames: a client's JSON is read up to 1024 levels deep, and a walk over it takes a few frames a level."""
@@ -93,6 +91,7 @@ def run(path: Path, config: Config, *, takeover: bool) -> None:
     """
     logs.set_up(config.telemetry.log_level, config.telemetry.log_format)
     sys.setrecursionlimit(RECURSION)
+    keep_freed_memory()
     try:
         uvloop.run(_until_stopped(path, config, takeover))
     except ExceptionGroup as group:
@@ -120,7 +119,7 @@ async def _until_stopped(path: Path, config: Config, takeover: bool) -> None:
 async def _serve(path: Path, config: Config, takeover: bool, stop: StopSignal) -> None:
     clock = SystemClock()
     frontend = _frontend(config, clock)
-    door = Door(frontend)
+    door, drawn = Door(frontend), Door(frontend)
     async with AsyncExitStack() as stack:
         if provider := traces.set_up(config.telemetry):
             stack.callback(provider.shutdown)
@@ -128,23 +127,39 @@ async def _serve(path: Path, config: Config, takeover: bool, stop: StopSignal) -
         if not takeover:
             check_free(config.listen)
         # The ports first: at a takeover, connections that come from now on are ours, and wait at the door for the state.
-        listeners = await open_ports(config, door, frontend.max_body, stack)
+        front = await _front(config, Inside(door, drawn), frontend, state, clock, stack)
         if takeover:
             ask_to_leave(config.state)
         await state.acquire(Identity.of(config.source, config.target), wait=config.relay.drain + LEAVE if takeover else 0)
         stack.push(lambda kind, *_: state.release() if kind is None else state.abandon())
-        async with _sidecar(path, config, frontend, state, listeners, clock) as parts:
+        async with _sidecar(path, config, frontend, state, front, clock) as parts:
             state.begin()
-            door.open(parts.router)
+            bound = {role: listener.address for role, listener in parts.listeners.items()}
+            door.open(before_router(parts.router, frontend, config, bound, clock, stack))
+            drawn.open(DrawnReads(parts.router))
+            front.serve(parts.router)
             log.info("ready", extra=_told(config, parts))
             await stop.wait()
             log.info("stopping")
-            await drain(listeners.values(), config.relay.drain)
+            await front.drain(config.relay.drain)
+
+
+async def _front(
+    config: Config, inside: Inside, frontend: Frontend, state: StateDir, clock: Clock, stack: AsyncExitStack
+) -> OwnPorts | Workers:
+    """Who holds the clients' ports."""
+    if config.workers == 1:
+        return await open_ports(config, inside.every, frontend.max_body, stack)
+    state.create()
+    with _explained(Place.SOURCE):
+        reached = dict(addresses(config.source, config))
+    return await open_workers(config, inside, frontend.max_body, reached, clock, stack)
 
 
 def _told(config: Config, parts: Parts) -> dict[str, object]:
     listen = {role: listener.address for role, listener in parts.listeners.items()}
-    return {"listen": listen, "admin": config.admin.address, "phase": parts.migration.phase, "epoch": parts.migration.epoch}
+    stage = {"phase": parts.migration.phase, "epoch": parts.migration.epoch}
+    return {"listen": listen, "workers": config.workers, "admin": config.admin.address, **stage}
 
 
 # ---- parts ----
@@ -152,29 +167,20 @@ def _told(config: Config, parts: Parts) -> dict[str, object]:
 
 def _frontend(config: Config, clock: Clock) -> Frontend:
     product = config.source.product
-    if product not in FRONTENDS:
-        raise ConfigError("source.product", f"{product} cannot be a source yet; possible: {', '.join(FRONTENDS)}")
-    if unknown := config.listen.keys() - ROLES[product].keys():
-        raise ConfigError(f"listen.{min(unknown)}", f"{product} has the roles {', '.join(ROLES[product])}")
+    check_roles(config)
+    if (why := relays_only(product, FRONTENDS)) and config.routing.phase is not Phase.PASSTHROUGH:
+        raise ConfigError("routing.phase", why)
     if config.target is not None and config.target.product not in BACKENDS:
         raise ConfigError("target.product", f"{config.target.product} cannot be a target yet; possible: {', '.join(BACKENDS)}")
-    return FRONTENDS[product](clock)
+    return FRONTENDS[product](clock) if product in FRONTENDS else PassthroughFrontend(product)
 
 
 def _side(place: Place, side: SideConfig, catalog: Catalog, config: Config, stack: AsyncExitStack) -> Side:
     with _explained(place):
-        backend = BACKENDS[side.product](side, catalog, config.source.product)
+        relayed = place is Place.SOURCE and side.product not in FRONTENDS
+        backend: Backend = Probe(side) if relayed else BACKENDS[side.product](side, catalog, config.source.product)
         stack.push_async_callback(backend.close)
-        upstreams = {}
-        for role in config.listen if side.product is config.source.product else ():
-            key = ROLES[side.product][role]
-            url = getattr(side, key)
-            if url is None:
-                raise ConfigError(key, f"is needed for listen.{role}")
-            shown = KEPT if place is Place.SOURCE else of_target(side)
-            upstreams[role] = upstream = Upstream(f"{place} {role}", url, side.tls, config.relay, credentials=shown)
-            stack.push_async_callback(upstream.close)
-    return Side(place, side.product, backend, upstreams, side.timeout)
+        return Side(place, side.product, backend, upstreams(place, side, config, stack), side.timeout)
 
 
 @contextmanager
@@ -221,8 +227,9 @@ def compose(
     stored: Stored,
     sides: Sides,
     journal: Journal,
-    listeners: Mapping[str, Listener],
+    listeners: Mapping[str, Port],
     clock: Clock,
+    workers: Workers | None = None,
 ) -> Parts:
     primary = sides.at(stored.migration.primary)
     # Without a target nothing is mirrored, so the second side is never asked.
@@ -247,6 +254,8 @@ def compose(
         stages=Stages(stored.migration, router, mirror, catalog, stored.debts, sides),
         tasks=_tasks(config, stored, sides, mirror, clock),
         listeners=listeners,
+        relays_only=relays_only(config.source.product, FRONTENDS),
+        workers=workers,
     )
 
 
@@ -271,7 +280,7 @@ def _tasks(config: Config, stored: Stored, sides: Sides, mirror: Mirror, clock: 
 
 @asynccontextmanager
 async def _sidecar(
-    path: Path, config: Config, frontend: Frontend, state: StateDir, listeners: Mapping[str, Listener], clock: Clock
+    path: Path, config: Config, frontend: Frontend, state: StateDir, front: OwnPorts | Workers, clock: Clock
 ) -> AsyncIterator[Parts]:
     async with AsyncExitStack() as stack:
         stored = Stored.open(state, config, clock, stack)
@@ -282,7 +291,10 @@ async def _sidecar(
         journal = Journal.open(state.path, config.journal, after_power_loss=state.after_power_loss)
         stack.callback(journal.close)
         await _take_key(stored)
-        parts = compose(config, frontend, stored, Sides(source, target), journal, listeners, clock)
+        workers = front if isinstance(front, Workers) else None
+        parts = compose(config, frontend, stored, Sides(source, target), journal, front.ports, clock, workers)
+        if workers is not None:
+            tidy(config, workers)
         stack.push_async_callback(parts.router.close)
         if target is None and stored.migration.phase is not Phase.PASSTHROUGH:
             raise ConfigError("target", f"is needed: the migration in {state.path} is in phase {stored.migration.phase}")

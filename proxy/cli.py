@@ -230,6 +230,22 @@ def local_qdrant(host: str, port: int, grpc_port: int, data: Path, api_key: str 
         fail(FAILED, str(error))
 
 
+@local.command("pinecone")
+@click.option("--host", default="127.0.0.1", show_default=True)
+@click.option("--port", default=5080, show_default=True, help="Control plane; 0 for a free one.")
+@click.option("--data-port", default=5081, show_default=True, help="Of the first index, the next ones follow; 0 for free ones.")
+@click.option("--api-key", envvar="PINECONE_API_KEY", help="Ask clients for it.")
+def local_pinecone(host: str, port: int, data_port: int, api_key: str | None) -> None:
+    """A local Pinecone server, in memory (docs/local-pinecone.md says what it lacks)."""
+    from proxy.local.pinecone.config import LocalPineconeConfig  # noqa: PLC0415
+    from proxy.local.pinecone.run import run as serve  # noqa: PLC0415
+
+    try:
+        serve(LocalPineconeConfig(host=host, port=port, data_port=data_port, api_key=api_key))
+    except ProxyError as error:
+        fail(FAILED, str(error))
+
+
 # ---- calls of the admin API ----
 
 

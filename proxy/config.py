@@ -21,6 +21,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from proxy.errors import ConfigError
 from proxy.model.schema import Product
+from proxy.pinecone.hosts import checked_template, spread
 
 
 class Phase(StrEnum):
@@ -52,6 +53,7 @@ class WhenFull(StrEnum):
 
 
 KEY_BYTES: Final = 32
+PINECONE_URL: Final = "https://api.pinecone.io"
 _UNITS = {"ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 SIZES = {"": 1, "B": 1, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "TiB": 2**40}
 
@@ -66,6 +68,10 @@ def _bytes(value: object) -> object:
     if isinstance(value, str) and (found := re.fullmatch(r"(\d+(?:\.\d+)?)\s*(B|KiB|MiB|GiB|TiB)?", value.strip())):
         return int(float(found[1]) * SIZES[found[2] or ""])
     return value
+
+
+def _spread(given: object) -> object:
+    return spread(given) if isinstance(given, dict) else given
 
 
 def _address(value: str) -> str:
@@ -197,7 +203,8 @@ class SideConfig(Group):
     product: Product
     """What runs there; checked at the start."""
     url: str
-    """Base URL. Milvus: gRPC (and REST) address; Qdrant: REST address."""
+    """Base URL. Milvus: gRPC (and REST) address; Qdrant and Weaviate: REST address; Pinecone: the control plane's, and
+    https://api.pinecone.io when absent."""
     grpc_url: str | None = None
     """Qdrant and Weaviate: the gRPC address."""
     token: Secret | None = None
@@ -207,6 +214,13 @@ class SideConfig(Group):
     tls: TlsConfig = TlsConfig()
     timeout: Seconds = 30.0
     """For one of our own calls to this side."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _known_url(cls, given: object) -> object:
+        if isinstance(given, dict) and given.get("product") == Product.PINECONE:
+            return {"url": PINECONE_URL, **given}
+        return given
 
     @model_validator(mode="after")
     def _urls(self) -> SideConfig:
@@ -383,13 +397,21 @@ class RelayConfig(Group):
     drain: Seconds = 10.0
     """At a stop: how long requests in flight may finish."""
     max_connections: int = Field(default=10_000, gt=0)
-    """Of clients; further ones are refused."""
+    """Of clients, of each worker; further ones are refused."""
     max_streams: int = Field(default=1000, gt=0)
     """HTTP/2 streams a connection."""
     max_header_bytes: Bytes = 64 * 2**10
     """Of one request or reply."""
     buffer_bytes: Bytes = 512 * 2**20
-    """Buffered bytes of all connections together."""
+    """Buffered bytes of all connections of a process together."""
+
+
+class PineconeConfig(Group):
+    """Of a source that is Pinecone, where each index has a host of its own. docs/passthrough.md"""
+
+    data_host: Annotated[str, AfterValidator(checked_template)] | None = None
+    """What clients are told instead of the indexes' hosts, such as `{index}.vectors.internal:5081`; without a port: that of
+    listen.data. Absent: each index gets a port of listen.data."""
 
 
 class TelemetryConfig(Group):
@@ -408,10 +430,13 @@ class Config(Group):
     """The database that the application uses today."""
     target: SideConfig | None = None
     """May be absent in phase passthrough."""
-    listen: Mapping[str, Address]
-    """Role to host:port; the roles that the source's product has (Milvus: grpc)."""
+    listen: Annotated[Mapping[str, Address], BeforeValidator(_spread)]
+    """Role to host:port; the roles that the source's product has. Milvus: grpc; Qdrant and Weaviate: rest, grpc; Pinecone:
+    control, data (host:port, or host:first-last, where each index gets a port), and data.INDEX for the port of one index."""
     listen_tls: ListenTls | None = None
     """TLS on those ports; none when absent. Its files are followed when they change, as those of `tls` are."""
+    workers: int = Field(default=1, ge=1, le=64)
+    """Processes that share those ports; 1: one process does everything. docs/workers.md tells what that is good for."""
     admin: AdminConfig = AdminConfig()
     state: Path = Path("./vecferry-state")
     """Directory of the journal and all that is known of the migration; one a migration, on a disk that survives a restart."""
@@ -425,6 +450,7 @@ class Config(Group):
     cutover: CutoverConfig = CutoverConfig()
     relay: RelayConfig = RelayConfig()
     telemetry: TelemetryConfig = TelemetryConfig()
+    pinecone: PineconeConfig = PineconeConfig()
 
     @model_validator(mode="after")
     def _whole(self) -> Config:

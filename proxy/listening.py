@@ -11,7 +11,7 @@ import logging
 import os
 import signal
 import socket
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from pathlib import Path
 
@@ -20,12 +20,30 @@ from proxy.errors import ConfigError, Unavailable
 from proxy.net.limits import Budget
 from proxy.net.listener import Listener, listen
 from proxy.ports import Handler
+from proxy.routing.router import Router
 
 log = logging.getLogger(__name__)
 
 
-async def open_ports(config: Config, handler: Handler, max_body: int, stack: AsyncExitStack) -> dict[str, Listener]:
-    """By role; closed with the stack. Raises ConfigError."""
+class OwnPorts:
+    """Held by this process, for the router itself."""
+
+    def __init__(self, ports: Mapping[str, Listener]) -> None:
+        self.ports = ports
+        """By role."""
+
+    def serve(self, router: Router) -> None:
+        """Every call comes to it anyway."""
+
+    async def drain(self, seconds: float) -> None:
+        """All stop accepting before any connection is told to go: who comes back finds the next process."""
+        for listener in self.ports.values():
+            listener.stop_accepting()
+        await asyncio.gather(*(listener.drain(seconds) for listener in self.ports.values()))
+
+
+async def open_ports(config: Config, handler: Handler, max_body: int, stack: AsyncExitStack) -> OwnPorts:
+    """Closed with the stack. Raises ConfigError."""
     listeners = {}
     budget = Budget(config.relay.buffer_bytes)
     for role, address in config.listen.items():
@@ -35,7 +53,7 @@ async def open_ports(config: Config, handler: Handler, max_body: int, stack: Asy
             raise ConfigError(f"listen.{role}", str(error)) from error
         stack.push_async_callback(listener.close)
         listeners[role] = listener
-    return listeners
+    return OwnPorts(listeners)
 
 
 def check_free(listen: Mapping[str, str]) -> None:
@@ -50,13 +68,6 @@ def check_free(listen: Mapping[str, str]) -> None:
             except OSError as error:
                 hint = "; to replace a running sidecar use --takeover" if error.errno == errno.EADDRINUSE else ""
                 raise ConfigError(f"listen.{role}", f"cannot listen on {address}: {error.strerror}{hint}") from error
-
-
-async def drain(listeners: Collection[Listener], seconds: float) -> None:
-    """All stop accepting before any connection is told to go: who comes back finds the next process."""
-    for listener in listeners:
-        listener.stop_accepting()
-    await asyncio.gather(*(listener.drain(seconds) for listener in listeners))
 
 
 def ask_to_leave(directory: Path) -> None:

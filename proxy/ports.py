@@ -132,6 +132,8 @@ class Exchange(Protocol):
 
     method: bytes
     path: bytes
+    authority: bytes
+    """The name under which the client came."""
 
     def headers(self) -> Headers:
         """Decoded on demand."""

@@ -49,6 +49,8 @@ class Gauges:
             for reason, times in (Counter(stats.turned_away) - self._turned_away[role]).items():
                 metrics.TURNED_AWAY.labels(role, reason).inc(times)
             self._turned_away[role] = Counter(stats.turned_away)
+        workers = self._parts.workers
+        metrics.WORKERS.set(sum(status.accepting for status in workers.statuses()) if workers else 0)
 
     def _mirror(self) -> None:
         journal = self._parts.mirror.status()

@@ -70,7 +70,8 @@ class Operator:
         self._acting = asyncio.Lock()
 
     def ready(self) -> bool:
-        return self._standing.started
+        workers = self._parts.workers
+        return self._standing.started and (workers is None or workers.accepting())
 
     def gauge(self) -> None:
         self._gauges.set(self._gates(self._next()), self._standing.config.gates)
@@ -88,9 +89,12 @@ class Operator:
             "holding": parts.router.hold.holding,
             "journal": asdict(parts.mirror.status()),
             "shadow": asdict(parts.shadow.status()),
+            "workers": [asdict(status) for status in parts.workers.statuses()] if parts.workers else [],
             "tasks": [asdict(status) for status in parts.tasks.statuses()],
             "collections": {name: self._collection(name) for name in parts.catalog.collections()},
             "gates": [gate_document(gate) for gate in self._gates(self._next())],
+            "listen": {role: listener.address for role, listener in parts.listeners.items()},
+            "note": parts.relays_only,
             "debts": parts.debts.all(),
             "config_error": self._standing.config_error,
             "preparing": self._standing.preparing,
@@ -116,7 +120,7 @@ class Operator:
         sides = [await self._ask(place) for place in Place if self._has(place)]
         fits = [self._fit(name) for name in self._parts.catalog.migrated()] if self._has(Place.TARGET) else []
         refusals = [f"{fit.collection}: {text}" for fit in fits for text in fit.refusals]
-        note = "" if self._has(Place.TARGET) else _NO_TARGET
+        note = self._parts.relays_only or ("" if self._has(Place.TARGET) else _NO_TARGET)
         return {"ok": all(side["ok"] for side in sides) and not refusals, "sides": sides, "refusals": refusals, "note": note}
 
     async def _ask(self, place: Place) -> dict[str, Any]:
@@ -127,6 +131,7 @@ class Operator:
         return {"place": place, "ok": True, "product": server.product, "version": server.version}
 
     async def plan(self, collections: tuple[str, ...]) -> dict[str, Any]:
+        self._need_frontend()
         self._need_target()
         fits = [self._fit(name) for name in collections or self._parts.catalog.migrated()]
         return {"collections": [self._planned(fit) for fit in fits], "excluded": sorted(self._parts.catalog.excluded())}
@@ -143,6 +148,8 @@ class Operator:
         for (route, _), times in self._parts.router.seen().items():
             seen[route] += times
         calls = [{"call": route.name, "kind": route.kind, "count": times} for route, times in seen.most_common()]
+        if self._parts.relays_only:
+            return {"calls": calls, "unanswerable": {}, "note": self._parts.relays_only}
         opaque = {} if self._parts.sides.same_product else _opaque_calls(seen)
         note = "" if self._has(Place.TARGET) else _NO_TARGET
         return {"calls": calls, "unanswerable": opaque | self._found_unanswerable(), "note": note}
@@ -195,6 +202,8 @@ class Operator:
         """Any phase that is entered without a change of primary."""
         async with self._alone():
             phase, now = _phase(name), self._parts.migration.phase
+            if phase is not Phase.PASSTHROUGH:
+                self._need_frontend()
             how = step(now, phase)
             if how is Step.CHANGE:
                 command = "cutover" if phase is Phase.CUTOVER else "rollback"
@@ -215,6 +224,7 @@ class Operator:
 
     async def _change(self, phase: Phase, decision: Decision) -> dict[str, Any]:
         async with self._alone():
+            self._need_frontend()
             if PHASES[phase].primary is self._parts.migration.primary:
                 raise AlreadyExists(f"the {self._parts.migration.primary} is the primary already")
             step(self._parts.migration.phase, phase)
@@ -246,6 +256,7 @@ class Operator:
 
     async def start_task(self, name: str, collections: tuple[str, ...]) -> dict[str, Any]:
         named = tuple(self._parts.catalog.resolve(collection) for collection in collections)
+        self._need_frontend()
         if self._parts.migration.phase is Phase.PASSTHROUGH:
             raise Refused(f"{name} needs the mirror: a copy without it would be old at once; `vecferry phase mirror` first")
         async with self._alone():
@@ -273,6 +284,8 @@ class Operator:
     # ---- inside ----
 
     def _gates(self, phase: Phase) -> tuple[Gate, ...]:
+        if self._parts.relays_only:
+            return ()
         found = gates(facts(self._parts, self._standing.config.gates), self._standing.config.gates)
         return found if phase is Phase.CUTOVER else tuple(gate for gate in found if gate.kind in ROLLBACK_GATES)
 
@@ -286,6 +299,10 @@ class Operator:
 
     def _has(self, place: Place) -> bool:
         return place is Place.SOURCE or self._parts.sides.target is not None
+
+    def _need_frontend(self) -> None:
+        if self._parts.relays_only:
+            raise Refused(self._parts.relays_only)
 
     def _need_target(self) -> None:
         if not self._has(Place.TARGET):

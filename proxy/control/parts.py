@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Protocol
 
 from proxy.control.stages import Stages
 from proxy.mirror.mirror import Mirror
-from proxy.net.listener import Listener
+from proxy.net.listener import ListenerStats
 from proxy.routing.change import Change
 from proxy.routing.router import Router
 from proxy.routing.sides import Sides
@@ -18,6 +19,16 @@ from proxy.store.ledger import Ledger
 from proxy.store.migration import Migration
 from proxy.store.samples import Samples
 from proxy.tasks.tasks import Tasks
+from proxy.workers.workers import Workers
+
+
+class Port(Protocol):
+    """A listening port, whoever holds it."""
+
+    @property
+    def address(self) -> str: ...
+
+    def stats(self) -> ListenerStats: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,5 +45,9 @@ class Parts:
     change: Change
     stages: Stages
     tasks: Tasks
-    listeners: Mapping[str, Listener]
+    listeners: Mapping[str, Port]
     """By role."""
+    relays_only: str
+    """Why the source can do no more than phase passthrough; "" where it can."""
+    workers: Workers | None = None
+    """Who holds those ports; None: this process."""

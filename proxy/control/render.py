@@ -42,13 +42,35 @@ def status(document: Document) -> RenderableType:
     warnings = [Text(text, "yellow") for text in _warnings(document)]
     tasks = [_task_line(task) for task in document["tasks"] if task["state"] != "idle"]
     tables: list[RenderableType] = [_collections(document["collections"]), Text(""), gates(document["gates"])]
-    return Group(head, *_sides(document), _journal(document["journal"]), *warnings, *tasks, Text(""), *tables)
+    workers = [_workers(document["workers"])] if document["workers"] else []
+    return Group(
+        head,
+        *_sides(document),
+        _listen(document["listen"]),
+        *workers,
+        _journal(document["journal"]),
+        *warnings,
+        *tasks,
+        Text(""),
+        *tables,
+    )
 
 
 def _sides(document: Document) -> list[Text]:
     return [
         _line(name, f"{document[name]['product']} {document[name]['url']}") for name in ("source", "target") if document[name]
     ]
+
+
+def _listen(listen: Document) -> Text:
+    return _line("listen", ", ".join(f"{role} {address}" for role, address in listen.items()))
+
+
+def _workers(workers: Sequence[Document]) -> Text:
+    names = ("accepting", "connections", "restarts")
+    accepting, connections, restarts = (sum(found[name] for found in workers) for name in names)
+    text = f"{accepting} of {len(workers)} accept, {connections} connections, {restarts} restarts"
+    return _line("workers", text, "" if accepting == len(workers) else "yellow")
 
 
 def _journal(journal: Document) -> Text:
@@ -64,6 +86,7 @@ def _line(name: str, text: str, style: str = "") -> Text:
 def _warnings(document: Document) -> list[str]:
     journal = document["journal"]
     said = {
+        "note": document["note"],
         "config": document["config_error"],
         "target": document["preparing"] and f"not prepared yet: {document['preparing']}",
         "mirror": "paused" if journal["paused"] else journal["last_error"],

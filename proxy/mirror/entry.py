@@ -11,12 +11,10 @@ from proxy.mirror.journal import Stored
 from proxy.mirror.record import Intent
 from proxy.model.operation import (
     Batch,
-    CreateCollection,
+    ChangeAliases,
     CreateIndex,
-    CreatePartition,
-    DropCollection,
+    DropAlias,
     DropIndex,
-    DropPartition,
     Edit,
     EditWhere,
     Opaque,
@@ -25,6 +23,8 @@ from proxy.model.operation import (
     PutIf,
     Remove,
     RemoveWhere,
+    RenameCollection,
+    SetAlias,
     SetLoaded,
     UpdateSettings,
     Write,
@@ -209,20 +209,12 @@ def scope_of(write: Write) -> Scope:
 
 
 def _kept_scope(write: Write | None) -> Scope:
-    """Of an entry whose request is not kept: what a change of schema was still is, and what names meant before it is not."""
+    """Of an entry whose request is not kept: what a change of schema was still is, but where it moved names."""
     match write:
-        case (
-            CreateCollection()
-            | DropCollection()
-            | CreatePartition()
-            | DropPartition()
-            | CreateIndex()
-            | DropIndex()
-            | SetLoaded()
-        ):
-            return scope_of(write)
-        case _:
+        case None | SetAlias() | DropAlias() | ChangeAliases() | RenameCollection():
             return ANYTHING
+        case _:
+            return scope_of(write)
 
 
 def _of_keys(intent: Intent) -> Write:

@@ -41,6 +41,8 @@ class RequestHead:
     headers: Headers
     length: int | None
     """The content-length that the client declared."""
+    authority: bytes = b""
+    """The name under which the client came: Host or :authority."""
 
     @property
     def grpc(self) -> bool:

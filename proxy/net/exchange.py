@@ -14,6 +14,7 @@ from proxy.errors import Broken, Unavailable
 from proxy.net.ends import ClientEnd, Piece, RequestHead
 from proxy.net.limits import Budget
 from proxy.net.owned import Owned
+from proxy.net.pieces import add_piece
 from proxy.net.refusal import Trouble, refusal
 from proxy.net.relaying import Relay
 from proxy.net.serving import Serving
@@ -66,13 +67,14 @@ class Surroundings:
 class Exchange:
     """ports.Exchange, driven by its client's end."""
 
-    __slots__ = ("_held", "_size", "_waiting", "_way", "around", "client", "head", "method", "path")
+    __slots__ = ("_held", "_size", "_waiting", "_way", "around", "authority", "client", "head", "method", "path")
 
     def __init__(self, client: ClientEnd, head: RequestHead, first: Piece, around: Surroundings) -> None:
         self.client = client
         self.head = head
         self.method = head.method
         self.path = head.path
+        self.authority = head.authority
         self.around = around
         self._waiting: list[Piece] | None = [first]
         self._held = 0
@@ -139,7 +141,7 @@ class Exchange:
         self._way.sweep(now)
 
     def _wait(self, waiting: list[Piece], piece: Piece) -> None:
-        waiting.append(piece)
+        add_piece(waiting, piece)
         self._held += len(piece.wire)
         if not self.around.budget.take(len(piece.wire)):
             self._overloaded()

@@ -21,6 +21,8 @@ UNREAD: Final = 4 * WRITE_BUFFER
 """Bytes in a client's write buffer above which it may not ask for more answers to PING and the like."""
 SMALL_ANSWER: Final = 2**16
 """Bytes of an answer of ours that is given whatever waits for others: it may tell of a write that was carried out."""
+JOINED: Final = 2**12
+"""Bytes up to which small bodies that wait are made one piece."""
 RETRY_COPY: Final = 2**20
 """Bytes of a request kept so that it can be sent to another connection."""
 ATTEMPTS: Final = 6
@@ -34,8 +36,10 @@ HTTP1_DIALS: Final = 32
 HTTP1_IDLE: Final = 4.0
 """Seconds. Servers close idle connections after 5 s or more (actix 5, Go 0 or more): ours must go before."""
 HEAD_TIMEOUT: Final = 30.0
-"""Seconds from a head's first byte to its last, from a connection's opening to a first byte of TLS or preface or to SETTINGS;
-and that a client of HTTP/1.1 may leave its last reply unread."""
+"""Seconds from a head's first byte to its last, from a connection's opening to a first byte of TLS or preface or to SETTINGS,
+from a GOAWAY of ours to the answer to its PING; and that a client of HTTP/1.1 may leave its last reply unread."""
+UNREAD_REPLY: Final = 300.0
+"""Seconds that a client may take nothing of a reply that waits for it: what it holds is missing to all others."""
 LINGER: Final = 2.0
 """Seconds that a client may go on sending after an early reply, so that a reset does not destroy it; and that a connection
 which we end waits for its peer to read the rest."""

@@ -10,6 +10,7 @@ import socket
 from collections import Counter
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol, cast
 
 from proxy.config import ListenTls, RelayConfig
@@ -25,6 +26,7 @@ from proxy.net.owned import Owned
 from proxy.net.tls import chosen
 from proxy.ports import Handler
 
+UNIX = "unix:"
 _BACKLOG = 1024
 _SWEEP = 1.0
 """Seconds between two looks at the timeouts; shorter where a timeout is."""
@@ -79,9 +81,10 @@ class _Doorway(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         self._seen += data
         version = chosen(self.transport.get_extra_info("ssl_object")) or self._by_preface()
-        if version is Version.HTTP2 and len(self._seen) < len(PREFACE):
-            return
-        if version is not None:
+        if version is Version.HTTP2 and not self._seen.startswith(PREFACE):
+            if not PREFACE.startswith(self._seen):
+                self.transport.close()
+        elif version is not None:
             self._notice_tls()
             self._listener.enter(self, version, self._seen)
 
@@ -133,11 +136,11 @@ class Listener:
         loop = asyncio.get_running_loop()
         context = entrance(tls, self._room, self.turned_away) if tls is not None else None
         timeout = HEAD_TIMEOUT if context is not None else None
-        self._server = await loop.create_server(
+        create = loop.create_unix_server if listening.family is socket.AF_UNIX else loop.create_server
+        self._server = await create(
             lambda: _Doorway(self), sock=listening, backlog=_BACKLOG, ssl=context, ssl_handshake_timeout=timeout
         )
-        host, port = listening.getsockname()[:2]
-        self.address = self.turned_away.address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        self.address = self.turned_away.address = bound_address(listening)
         self._around.tasks.start(self._sweep(), f"timeouts of {self.address}")
 
     def stats(self) -> ListenerStats:
@@ -225,26 +228,47 @@ async def listen(
     *,
     budget: Budget | None = None,
 ) -> Listener:
-    """`address` is host:port (port 0: any free one). `max_body`: bytes of a request that is collected for a work.
+    """`address` is host:port (port 0: any free one), or unix:PATH of a socket for this user alone.
 
-    `budget`: where several listeners share relay.buffer_bytes. Raises Unavailable where the port cannot be had.
+    `max_body`: bytes of a request that is collected for a work. `budget`: where several listeners share relay.buffer_bytes.
+    Raises Unavailable where the port cannot be had.
     """
-    listening = _bind(address)
+    listening = bind(address)
     listener = Listener(role, handler, Surroundings(relay, budget or Budget(relay.buffer_bytes), Owned(), max_body))
     await listener.start(listening, tls)
     return listener
 
 
-def _bind(address: str) -> socket.socket:
-    host, _, port = address.rpartition(":")
-    host = host.strip("[]")
-    listening = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+def bind(address: str) -> socket.socket:
+    """A socket at the address of `listen`, which does not listen yet. Raises Unavailable."""
+    family, where = _place(address)
+    listening = socket.socket(family)
     try:
-        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)  # a new process takes over while this one drains
-        listening.bind((host, int(port)))
+        if family is socket.AF_UNIX:
+            listening.bind(where)
+            Path(address.removeprefix(UNIX)).chmod(0o600)
+        else:
+            listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)  # a new process takes over while this one drains
+            listening.bind(where)
     except OSError as error:
         listening.close()
         raise Unavailable(f"cannot listen on {address}: {error.strerror}") from error
     listening.setblocking(False)
     return listening
+
+
+def bound_address(listening: socket.socket) -> str:
+    """As `listen` takes it."""
+    if listening.family is socket.AF_UNIX:
+        return f"{UNIX}{listening.getsockname()}"
+    host, port = listening.getsockname()[:2]
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def _place(address: str) -> tuple[socket.AddressFamily, str | tuple[str, int]]:
+    if address.startswith(UNIX):
+        return socket.AF_UNIX, address.removeprefix(UNIX)
+    host, _, port = address.rpartition(":")
+    host = host.strip("[]")
+    return (socket.AF_INET6 if ":" in host else socket.AF_INET), (host, int(port))

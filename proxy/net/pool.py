@@ -35,7 +35,7 @@ P = TypeVar("P", bound=asyncio.Protocol)
 
 @dataclass(frozen=True, slots=True)
 class Port:
-    """Where an upstream is, and how it wants to be spoken to."""
+    """Where an upstream is, and how it wants to be spoken to. `port` 0: `host` is the path of a Unix socket."""
 
     name: str
     host: str
@@ -123,7 +123,8 @@ class Pool:
         caller.failed(self._unreachable(self.problem or "no connection became free"))
 
     def _unreachable(self, why: str) -> Failure:
-        return Failure(f"{self.port.name} at {self.port.host}:{self.port.port} is unavailable: {why}", Trouble.UNREACHABLE)
+        where = f"{self.port.host}:{self.port.port}" if self.port.port else self.port.host
+        return Failure(f"{self.port.name} at {where} is unavailable: {why}", Trouble.UNREACHABLE)
 
     # dialling
 
@@ -167,6 +168,8 @@ class Pool:
 
     async def _transport(self, factory: Callable[[], P]) -> P:
         port = self.port
+        if not port.port:
+            return (await self._loop.create_unix_connection(factory, port.host))[1]
         context = port.tls.at(self._loop.time()) if port.tls is not None else None
         server_name = port.server_name if context is not None else None
         transport, protocol = await self._loop.create_connection(

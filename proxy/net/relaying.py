@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from proxy.net.ends import Failure, Kind, Piece, UpstreamEnd
 from proxy.net.limits import ATTEMPTS, RETRY_COPY
+from proxy.net.pieces import joined
 from proxy.net.refusal import Trouble
 from proxy.ports import RelayTo, Retry
 
@@ -87,6 +88,8 @@ class Relay:
         self._complete = piece.end
         self._arrived(piece)
         self._forward()
+        if len(self._kept) > 2:
+            self._tidy()
 
     def reply_drained(self, size: int) -> None:
         self._repay(size)
@@ -104,7 +107,7 @@ class Relay:
             self._stalled = None
         elif self._stalled is None:
             self._stalled = now
-        elif now - self._stalled > (limit := self._exchange.around.relay.first_byte_timeout):
+        elif now - self._stalled > (limit := self._upstream.first_byte_timeout):
             self._give_up(Failure(f"{self._upstream.name} sent no reply within {limit:g} s", Trouble.SLOW))
 
     # driven by the upstream's end
@@ -214,6 +217,18 @@ class Relay:
         del self._kept[: self._next]
         self._ready -= self._next
         self._next = 0
+
+    def _tidy(self) -> None:
+        """Of small pieces that are kept few are made: of such as are on one side of what was sent, and of what may be."""
+        for second in (len(self._kept) - 1, len(self._kept) - 2):
+            if second < 1 or second in (self._next, self._ready):
+                continue
+            one = joined(self._kept[second - 1], self._kept[second])
+            if one is not None:
+                self._kept[second - 1 : second + 1] = [one]
+                self._next -= self._next > second
+                self._ready -= self._ready > second
+                return
 
     # sending again
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from proxy.errors import Unavailable
 from proxy.net.ends import Kind, Piece
 from proxy.net.limits import SMALL_ANSWER
+from proxy.net.pieces import add_piece
 from proxy.net.refusal import Trouble
 from proxy.ports import RelayTo, Reply, Request, Work
 
@@ -35,7 +36,7 @@ class Serving:
     def request(self, piece: Piece) -> None:
         if self._over:
             return
-        self._pieces.append(piece)
+        add_piece(self._pieces, piece)
         if piece.kind is Kind.BODY and not self._collect(len(piece.wire)):
             return
         if piece.end:
@@ -86,6 +87,7 @@ class Serving:
         self._task.add_done_callback(self._ended)
 
     def _ended(self, task: asyncio.Task[Reply | RelayTo]) -> None:
+        self._task = None  # its result is not kept beside what waits for the client
         if self._over:
             _tell_tap(task)
             return

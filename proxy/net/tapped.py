@@ -32,7 +32,7 @@ class TappedRelay(Relay):
     """A server may start at the last message byte, before the end of the stream: so the last piece with content waits,
     and in a request without a body its head."""
 
-    __slots__ = ("_advance", "_held_reply", "_held_size", "_last_sent", "_reply", "_size", "_step", "_tap")
+    __slots__ = ("_advance", "_held_reply", "_held_size", "_last_sent", "_read", "_reply", "_size", "_step", "_tap")
 
     def __init__(self, exchange: Exchange, to: RelayTo, upstream: Upstream, tap: Tap) -> None:
         super().__init__(exchange, to, upstream)
@@ -41,6 +41,7 @@ class TappedRelay(Relay):
         self._step = _Step.REQUEST
         self._last_sent = False
         self._reply: list[Piece] | None = []  # the copy; None above the tap's limit
+        self._read: Reply | None = None  # what the copy is, once it is whole
         self._size = 0
         self._held_reply: list[Piece] = []  # not yet sent to the client
         self._held_size = 0  # bytes of it that are counted in the budget
@@ -124,23 +125,20 @@ class TappedRelay(Relay):
         self._step = _Step.REPLY
         if not self._complete:  # nobody needs the rest of the request
             self._leave()
-        self._tap.reply(self._whole_reply(), self._go_reply)
-
-    def _whole_reply(self) -> Reply | None:
-        return None if self._reply is None else self._exchange.client.read(self._reply)
+        self._read = None if self._reply is None else self._exchange.client.read(self._reply)
+        self._tap.reply(self._read, self._go_reply)
 
     def _go_reply(self, instead: Reply | None) -> None:
         if self._over or self._step is not _Step.REPLY:
             return
         self._step = _Step.TOLD
-        reply = self._whole_reply()
         if instead is None:
             self._release()
         elif self._shown:
             raise Broken("a reply that has begun cannot be replaced by its tap")
         else:
             self._exchange.client.answer(instead)
-        self._tap.done(reply)
+        self._tap.done(self._read)
         if not self._complete and not self._over:
             self._exchange.client.cut(Failure("the reply came before the request's end", code=0))
 
@@ -176,7 +174,7 @@ class TappedRelay(Relay):
 
     def _tell_done(self) -> None:
         self._step = _Step.TOLD
-        self._tap.done(self._whole_reply())
+        self._tap.done(self._read)
 
     def _tell_failed(self, text: str) -> None:
         if self._step is _Step.TOLD:

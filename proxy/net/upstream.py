@@ -14,7 +14,8 @@ from proxy.net.pool import Http1Pool, Http2Pool, Pool, Port
 from proxy.net.tls import towards_side
 from proxy.ports import Headers
 
-_PORTS = {"http": 80, "https": 443}
+_PORTS = {"http": 80, "https": 443, "unix": 0}
+_PLAIN: Headers = ((b"accept-encoding", b"identity"),)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,27 +45,42 @@ KEPT = Credentials()
 class Upstream:
     """ports.Upstream. Made inside the running loop. HTTP/2 with prior knowledge over http, by ALPN over https."""
 
-    def __init__(self, name: str, url: str, tls: TlsConfig, relay: RelayConfig, *, credentials: Credentials = KEPT) -> None:
-        """Over https requests name the upstream's host instead of the client's.
+    def __init__(
+        self,
+        name: str,
+        url: str,
+        tls: TlsConfig,
+        relay: RelayConfig,
+        *,
+        credentials: Credentials = KEPT,
+        rewrite_host: bool | None = None,
+        readable: bool = False,
+    ) -> None:
+        """`url`: http, https, or unix:/path of a socket.
+
+        `rewrite_host`: requests name the upstream's host instead of the client's; None: over https only.
+        `readable`: replies are asked for without compression, whatever the client takes.
 
         Raises ConfigError for a URL or TLS files that cannot be used.
         """
         parts = urlsplit(url)
-        if parts.scheme not in _PORTS or not parts.hostname:
+        host = parts.path if parts.scheme == "unix" else parts.hostname
+        if parts.scheme not in _PORTS or not host:
             raise ConfigError(name, f"{url!r} is not like http://host:port")
         secure = parts.scheme == "https"
-        authority = parts.netloc.encode() if secure else None
+        authority = parts.netloc.encode() if (secure if rewrite_host is None else rewrite_host) else None
         self._name = name
+        self.first_byte_timeout = relay.first_byte_timeout
         self._tasks = Owned()
         self._pools: dict[Version, Pool] = {}
         for version, pool in ((Version.HTTP1, Http1Pool), (Version.HTTP2, Http2Pool)):
             port = Port(
                 name,
-                parts.hostname,
+                host,
                 parts.port or _PORTS[parts.scheme],
                 towards_side(tls, version) if secure else None,
                 tls.server_name or parts.hostname,
-                _rewrite(authority, credentials, version),
+                _rewrite(authority, credentials, version, _PLAIN if readable else ()),
                 relay,
             )
             self._pools[version] = pool(port, self._tasks)
@@ -97,6 +113,8 @@ class Upstream:
         await self._tasks.close()
 
 
-def _rewrite(authority: bytes | None, credentials: Credentials, version: Version) -> Rewrite | None:
-    rewrite = Rewrite(authority, credentials.names, credentials.shown.get(version, ()))
+def _rewrite(authority: bytes | None, credentials: Credentials, version: Version, instead: Headers) -> Rewrite | None:
+    """`instead`: fields in place of those of the same name."""
+    dropped = credentials.names | {name for name, _ in instead}
+    rewrite = Rewrite(authority, frozenset(dropped), (*credentials.shown.get(version, ()), *instead))
     return None if rewrite == Rewrite() else rewrite

@@ -5,6 +5,7 @@ Not: whether it may be done (gates, asked before), which requests wait (hold.py)
 
 | step | fails | then |
 |---|---|---|
+| all workers bring every call to the router | one does not say so in time | restore; nothing has changed |
 | nearly drained, while writes go on; those by filter wait | not within cutover.max_hold | release; nothing has changed |
 | hold: new writes wait | cannot | |
 | writes under way land, the journal drains | not within cutover.max_hold | release; nothing has changed |
@@ -75,18 +76,19 @@ class Change:
             self._router.hold.begin()
             await self._decide(phase, decision)
             await self._turn(phase)
-            self._router.hold.release()
+            self._release()
             held = self._clock.monotonic() - begun
         metrics.HOLD_SECONDS.observe(held)
         log.info("the primary has changed", extra={"phase": phase, "epoch": self._migration.epoch, "held": round(held, 4)})
         return Changed(self._migration.epoch, held)
 
     async def _calm(self) -> None:
-        self._router.hold.calm()
         try:
+            await self._router.grants.withdraw()
+            self._router.hold.calm()
             await self._within(self._nearly_drained(), "the journal did not come close to empty")
         except BaseException:
-            self._router.hold.release()
+            self._release()
             raise
 
     async def _decide(self, phase: Phase, decision: Decision) -> None:
@@ -94,13 +96,17 @@ class Change:
         try:
             await self._within(self._drained(), "writes under way and the journal did not finish")
         except BaseException:
-            self._router.hold.release()
+            self._release()
             raise
         try:
             await self._migration.commit_epoch(self._migration.epoch + 1, PHASES[phase].primary, phase, decision)
         except ProxyError:
-            self._router.hold.release()
+            self._release()
             raise
+
+    def _release(self) -> None:
+        self._router.hold.release()
+        self._router.grants.restore()
 
     async def _turn(self, phase: Phase) -> None:
         place = PHASES[phase].primary

@@ -17,6 +17,7 @@ from proxy.config import Config, MirrorMode, Phase
 from proxy.errors import ProxyError, Reason, Refused
 from proxy.mirror.mirror import Listing, Mirror
 from proxy.ports import Clock, Exchange, Frontend, Kind, Otherwise, Outcome, RelayTo, Reply, Request, Route
+from proxy.routing.grant import Grants, grant
 from proxy.routing.hold import Hold
 from proxy.routing.phase import PHASES
 from proxy.routing.plan import Action, actions
@@ -63,6 +64,7 @@ class Router:
         config: Config,
     ) -> None:
         self.hold = Hold(config.cutover.hold_requests, config.cutover.hold_bytes)
+        self.grants = Grants()
         self._seen: Mapping[Action, dict[str, int]] = {action: {} for action in Action}
         self._routes: dict[str, Route] = {}
         self._frontend = frontend
@@ -94,7 +96,7 @@ class Router:
             Action.ANSWER: self._answered,
             Action.REFUSE: self._refused,
         }
-        self.configure(config)
+        self._configure(config)
         self.enter(Phase.PASSTHROUGH)
 
     def __repr__(self) -> str:
@@ -104,6 +106,10 @@ class Router:
 
     def configure(self, config: Config) -> None:
         """The parts of the settings that may change while running."""
+        self._configure(config)
+        self._grant()
+
+    def _configure(self, config: Config) -> None:
         self._config = config
         self._shares.configure(config.routing)
         modes = {config.mirror.mode, *config.mirror.collections.values()}
@@ -116,6 +122,12 @@ class Router:
         same_product = self._primary.product is self._frontend.product
         self._actions = actions(self._row, same_product=same_product)
         self._ways = {kind: _Way(action, self._do[action], self._seen[action]) for kind, action in self._actions.items()}
+        self._grant()
+
+    def _grant(self) -> None:
+        shadow, canary = self._shares.most
+        target = self._sides.target is not None
+        self.grants.set(grant(self._row, self._actions, target=target, shadow=shadow, canary=canary))
 
     def _mode(self, request: Request) -> MirrorMode:
         if self._one_mode is not None:
@@ -131,18 +143,37 @@ class Router:
         self._count(way.seen, route)
         self._requests += 1
         if self._traced and _TRACES.take(self._requests, self._traced):
-            exchange = TracedExchange(
-                exchange, tracer.start_span(route.name, attributes={"action": way.action, "phase": self._phase})
-            )
+            exchange = self._watched(exchange, route, way)
         way.do(exchange, role, route)
 
-    def _count(self, seen: dict[str, int], route: Route) -> None:
+    def begin_drawn(self, exchange: Exchange, role: str) -> None:
+        """A read that a worker drew; its share is not drawn again. Where the phase has changed, an ordinary one."""
+        route = self._frontend.route(exchange.method, exchange.path, role)
+        way = self._ways[route.kind]
+        if way.action is not Action.SAMPLE:
+            self.begin(exchange, role)
+            return
+        self._count(way.seen, route)
+        self._requests += 1
+        if self._traced and _TRACES.take(self._requests, self._traced):
+            exchange = self._watched(exchange, route, way)
+        self._sampled(exchange, role, route, self._shares.drawn())
+
+    def _watched(self, exchange: Exchange, route: Route, way: _Way) -> Exchange:
+        span = tracer.start_span(route.name, attributes={"action": way.action, "phase": self._phase})
+        return TracedExchange(exchange, span)
+
+    def _count(self, seen: dict[str, int], route: Route, times: int = 1) -> None:
         # By name: the hash of a route is the hash of all its fields, on every request.
         if route.name in seen:
-            seen[route.name] += 1
+            seen[route.name] += times
         else:
-            seen[route.name] = 1
+            seen[route.name] = times
             self._routes[route.name] = route
+
+    def note(self, route: Route, action: Action, times: int) -> None:
+        """Calls that went past this router, with a worker."""
+        self._count(self._seen[action], route, times)
 
     def seen(self) -> Counter[tuple[Route, Action]]:
         """Every call of the clients so far."""
@@ -165,8 +196,8 @@ class Router:
             self.hold.take_off()
             exchange.relay(self._journaled(role, route, _head(exchange)))
 
-    def _sampled(self, exchange: Exchange, role: str, route: Route) -> None:
-        number = self._shares.number()
+    def _sampled(self, exchange: Exchange, role: str, route: Route, drawn: int | None = None) -> None:
+        number = self._shares.number() if drawn is None else drawn
         if self._row.canary and self._shares.may_canary(number):
             exchange.serve(functools.partial(self._canary_read, role, route, number))
         else:
@@ -338,6 +369,13 @@ class Router:
 
     async def close(self) -> None:
         await self._spawn.close()
+
+
+class DrawnReads:
+    """ports.Handler: begins what a worker drew."""
+
+    def __init__(self, router: Router) -> None:
+        self.begin = router.begin_drawn
 
 
 def _head(exchange: Exchange) -> Request:

@@ -20,6 +20,7 @@ class TracedExchange:
     def __init__(self, exchange: Exchange, span: Span) -> None:
         self.method = exchange.method
         self.path = exchange.path
+        self.authority = exchange.authority
         self._exchange = exchange
         self._span = span
 

@@ -8,6 +8,11 @@ from typing import Final
 from proxy.ports import Reply, Request, Route
 
 _MASK: Final = 2**64 - 1
+_GAMMA: Final = 0x9E3779B97F4A7C15
+_FIRST: Final = 0xBF58476D1CE4E5B9
+_SECOND: Final = 0x94D049BB133111EB
+_PICKED: Final = 0x5851F42D4C957F2D
+"""Keeps what is picked for a number apart from the number's own hash."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,12 +39,23 @@ class Sampler:
 
     def take(self, n: int, share: float) -> bool:
         """Whether the n-th is in the sample, when `share` of all are."""
-        return _splitmix64(n + self.seed * 0x9E3779B97F4A7C15) < share * 2**64
+        return _splitmix64(n + self.seed * _GAMMA) < share * 2**64
+
+    def pick(self, n: int, share: float) -> int:
+        """A number that is in the sample, when `share` of all are; each of them with the same chance."""
+        return (_unmixed(int(_splitmix64(n ^ _PICKED) * share)) - self.seed * _GAMMA) & _MASK
 
 
 def _splitmix64(number: int) -> int:
     """Steele, Lea, Flood: Fast splittable pseudorandom number generators (OOPSLA 2014), its output function."""
-    z = (number + 0x9E3779B97F4A7C15) & _MASK
-    z = ((z ^ (z >> 30)) * 0xBF58476D1CE4E5B9) & _MASK
-    z = ((z ^ (z >> 27)) * 0x94D049BB133111EB) & _MASK
+    z = (number + _GAMMA) & _MASK
+    z = ((z ^ (z >> 30)) * _FIRST) & _MASK
+    z = ((z ^ (z >> 27)) * _SECOND) & _MASK
     return z ^ (z >> 31)
+
+
+def _unmixed(value: int) -> int:
+    """The number whose hash this is."""
+    z = (value ^ (value >> 31) ^ (value >> 62)) * pow(_SECOND, -1, 2**64) & _MASK
+    z = (z ^ (z >> 27) ^ (z >> 54)) * pow(_FIRST, -1, 2**64) & _MASK
+    return (z ^ (z >> 30) ^ (z >> 60)) - _GAMMA

@@ -25,7 +25,7 @@ FORMAT: Final = 1
 """Of everything in the directory; grows when a later version cannot read what an earlier one wrote."""
 LOCK_POLL: Final = 0.02
 """Seconds between tries while another process still holds the lock."""
-_OURS: Final = ("migration.json", "running", "state.db*", "journal.db*")
+_OURS: Final = ("migration.json", "running", "pinecone.json", "state.db*", "journal.db*")
 BOOT_ID: Final = Path("/proc/sys/kernel/random/boot_id")
 
 
@@ -72,7 +72,7 @@ class StateDir:
         Raises Unavailable (locked; names the pid), Refused (another migration's state, or a later version's) and
         ConfigError (a directory that cannot be made or written).
         """
-        self._create()
+        self.create()
         self._lock = await self._locked(self._clock.monotonic() + wait)
         try:
             self._check(identity)
@@ -100,7 +100,8 @@ class StateDir:
 
     # ---- the lock ----
 
-    def _create(self) -> None:
+    def create(self) -> None:
+        """Private to this user. Raises ConfigError."""
         try:
             self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
             loose = [path for path in (self.path, *self._ours()) if path.lstat().st_mode & 0o077]
@@ -144,7 +145,7 @@ class StateDir:
         known = self._known()
         self._fresh = known is None
         if known is None or (known.source == identity.source and not known.target):
-            _write(self._identity, json.dumps({"format": FORMAT, **asdict(identity)}))
+            write_whole(self._identity, json.dumps({"format": FORMAT, **asdict(identity)}))
         elif known.source != identity.source or identity.target not in ("", known.target):
             raise Refused(
                 f"the state directory {self.path} belongs to the migration {known}, not to {identity}; "
@@ -166,7 +167,7 @@ class StateDir:
 
     def acknowledge(self) -> None:
         """What follows from a power loss is durable elsewhere, so the next start need not be told again."""
-        _write(self._running, _boot_id())
+        write_whole(self._running, _boot_id())
 
     def _note_last_stop(self) -> None:
         self.unclean = self._running.exists()
@@ -192,8 +193,8 @@ def _try_lock(lock: int) -> bool:
     return True
 
 
-def _write(path: Path, text: str) -> None:
-    """Whole or not at all, and durable."""
+def write_whole(path: Path, text: str) -> None:
+    """Or not at all; durable. Raises Unavailable."""
     part = path.with_suffix(".part")
     try:
         file = os.open(part, os.O_CREAT | os.O_TRUNC | os.O_WRONLY, 0o600)

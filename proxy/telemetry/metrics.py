@@ -48,6 +48,8 @@ SHADOW_RECALL: Final = Gauge("vecferry_shadow_recall", "Mean recall of the secon
 SHADOW_BOUND: Final = Gauge(
     "vecferry_shadow_recall_lower_bound", "Lower confidence bound of the mean recall", ["collection"], registry=REGISTRY
 )
+WORKERS: Final = Gauge("vecferry_workers", "Worker processes that accept clients", registry=REGISTRY)
+WORKER_RESTARTS: Final = Counter("vecferry_worker_restarts", "Workers that died and were started again", registry=REGISTRY)
 CONNECTIONS: Final = Gauge("vecferry_connections", "Connections of clients", ["role"], registry=REGISTRY)
 CERTIFICATE_EXPIRES: Final = Gauge(
     "vecferry_certificate_expires_seconds", "Until the certificate ends; negative: it has", ["file"], registry=REGISTRY

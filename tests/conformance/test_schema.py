@@ -10,8 +10,10 @@ from conformance.agree import assert_same_hits, assert_same_state
 from conformance.world import World
 
 from proxy.errors import AlreadyExists, NotFound, Refused
+from proxy.model.evolve import INDEXES
 from proxy.model.feature import Feature
 from proxy.model.operation import (
+    ChangeAliases,
     Count,
     CreateCollection,
     CreateIndex,
@@ -24,6 +26,7 @@ from proxy.model.operation import (
     Scan,
     Search,
     SetAlias,
+    UpdateSettings,
 )
 from proxy.model.point import Key, Point
 from proxy.model.schema import DType, Field, FieldType, Metric, Schema, VectorField, VectorKind
@@ -157,6 +160,30 @@ async def test_an_index_on_a_field_changes_no_answer(world: World) -> None:
     await world.apply(DropIndex(name, "s", "s"), DropIndex(name, "s", "s"))
 
     await assert_same_state(world, name)
+
+
+async def test_what_only_another_product_reads_changes_no_answer(world: World) -> None:
+    name = "schema_foreign"
+    wanted = schema(name)
+    await world.apply(CreateCollection(wanted))
+    await world.put(points(name))
+    index = CreateIndex(name, "city", "city", {"index_type": "keyword", INDEXES: {"data_type": "Keyword"}})
+    settings = UpdateSettings(name, wanted.native, {"hnsw_config": {"m": 4}})
+
+    await world.apply(index, index, settings, settings, DropIndex(name, "city", "city"))
+
+    await assert_same_state(world, name)
+
+
+@pytest.mark.needs(Feature.ALIASES)
+async def test_several_aliases_change_one_after_the_other(world: World) -> None:
+    name = "schema_aliases"
+    await world.apply(CreateCollection(schema(name)))
+    changes = ChangeAliases((SetAlias("first", name), DropAlias("first"), SetAlias("second", name)))
+
+    await world.apply(changes, changes)
+
+    assert {alias for alias, of in (await world.side.aliases()).items() if of == name} == {"second"}
 
 
 @pytest.mark.needs(Feature.BINARY_VECTORS)

@@ -23,7 +23,7 @@ from proxy.control.operator import Operator, Standing
 from proxy.errors import ProxyError, Unavailable, Uncertain
 from proxy.mirror.journal import Journal
 from proxy.model.feature import Feature
-from proxy.model.operation import Count, CreateCollection, Done, Fetch, Read, Result, Write
+from proxy.model.operation import Count, CreateCollection, Done, Fetch, Read, Result, Write, selections
 from proxy.model.place import Place
 from proxy.model.point import Key
 from proxy.model.schema import Product
@@ -109,7 +109,7 @@ class SourceUpstream:
         self.asked.append(request)
         if self.before is not None and (reply := await self.before(request)) is not None:
             return reply
-        route = self._frontend.route(request.method, request.path, "rest")
+        route = self._route(request)
         if route.kind in (Kind.OPAQUE, Kind.ADMIN):
             return Reply(200, (), b'"source"')
         operation = self._frontend.decode(request, self._catalog)
@@ -118,8 +118,12 @@ class SourceUpstream:
         if route.kind is Kind.SCHEMA:
             await self._backend.apply(operation)
             return Reply(200, (), b"[]")
-        listed = await execute.matching(self._backend, operation, 1000) if route.by_filter else ()
+        wanted = selections(operation)
+        listed = await execute.matching(self._backend, wanted[0], 1000) if wanted else ()
         return self._encoded(request, operation, await execute.write(self._backend, operation, listed or ()))
+
+    def _route(self, request: Request) -> Route:
+        return self._frontend.route(request.method, request.path, "rest")
 
     def _encoded(self, request: Request, operation: Any, result: Result) -> Reply:
         return self._frontend.encode(request, operation, result, self._catalog)
@@ -137,6 +141,7 @@ class FakeExchange:
     def __init__(self, request: Request) -> None:
         self.method = request.method
         self.path = request.path
+        self.authority = dict(request.headers).get(b"host", b"")
         self.said = Said()
         self._headers = request.headers
 
@@ -155,13 +160,17 @@ class FakeExchange:
 class Sidecar:
     """`async with Sidecar(directory, phase="mirror", settings...) as sidecar:`; has the empty collection `c` on both sides."""
 
+    products = (Product.MILVUS, Product.QDRANT)
+    schema = schema_of("c")
+    roles: tuple[str, ...] = ("rest",)
+
     def __init__(self, directory: Path, phase: str = "mirror", **settings: Any) -> None:
         self.clock = SystemClock()
         self.config = parse(
             {
-                "source": {"product": "milvus", "url": "http://source:1"},
-                "target": {"product": "qdrant", "url": "http://target:1"},
-                "listen": {"rest": "127.0.0.1:0"},
+                "source": {"product": self.products[0], "url": "http://source:1"},
+                "target": {"product": self.products[1], "url": "http://target:1"},
+                "listen": dict.fromkeys(self.roles, "127.0.0.1:0"),
                 "state": str(directory),
                 "routing": {"phase": phase} | settings.pop("routing", {}),
                 "relay": {"bridge": 0.3} | settings.pop("relay", {}),
@@ -169,16 +178,18 @@ class Sidecar:
             }
             | settings
         )
-        self.frontend = TalkingFrontend()
+        self.frontend = self._speaking()
         self._stack = AsyncExitStack()
+
+    def _speaking(self) -> Any:
+        return TalkingFrontend()
 
     async def __aenter__(self) -> Self:
         state = StateDir(self.config.state, self.clock)
         await state.acquire(Identity.of(self.config.source, self.config.target))
         self._stack.callback(state._unlock)
         stored = Stored.open(state, self.config, self.clock, self._stack)
-        self.source = MemoryBackend(stored.catalog, Product.MILVUS)
-        self.target = MemoryBackend(stored.catalog, Product.QDRANT)
+        self.source, self.target = (MemoryBackend(stored.catalog, product) for product in self.products)
         self.upstream = SourceUpstream(self.frontend, stored.catalog, self.source)
         journal = Journal.open(state.path, self.config.journal)
         self._stack.callback(journal.close)
@@ -196,14 +207,14 @@ class Sidecar:
         await self._stack.aclose()
 
     def _sides(self) -> Sides:
-        source = Side(Place.SOURCE, Product.MILVUS, self.source, {"rest": self.upstream}, 30.0)
-        target = Side(Place.TARGET, Product.QDRANT, self.target, {}, 30.0)
+        source = Side(Place.SOURCE, self.products[0], self.source, dict.fromkeys(self.roles, self.upstream), 30.0)
+        target = Side(Place.TARGET, self.products[1], self.target, {}, 30.0)
         return Sides(source, target if self.config.target else None)
 
     async def _make_collection(self, stored: Stored) -> None:
         for side in (self.source, self.target):
-            await side.apply(CreateCollection(schema_of("c")))
-        await stored.catalog.put(schema_of("c"))
+            await side.apply(CreateCollection(self.schema))
+        await stored.catalog.put(self.schema)
 
     async def _run(self) -> None:
         group = await self._stack.enter_async_context(asyncio.TaskGroup())
@@ -244,9 +255,9 @@ class Sidecar:
         return _values(self.source), _values(self.target)
 
 
-def begin(router: Router, request: Request) -> Said:
+def begin(router: Router, request: Request, role: str = "rest") -> Said:
     exchange = FakeExchange(request)
-    router.begin(exchange, "rest")
+    router.begin(exchange, role)
     return exchange.said
 
 

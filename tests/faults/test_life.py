@@ -11,6 +11,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any, Self
 
+import psutil
 import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from prometheus_client.parser import text_string_to_metric_families
@@ -103,12 +104,15 @@ class Application:
 
 
 def test_a_takeover_under_load_is_seen_by_nobody(sidecar: Sidecar) -> None:
+    """By one that has workers; then by another, from them."""
+    sidecar.settings["workers"] = 2
     with Application(sidecar.url) as application:
         for _ in range(2):
-            before = sidecar.pid
+            before = {sidecar.pid, *(worker["pid"] for worker in sidecar.status()["workers"])}
             sidecar.take_over()
             application.works()
-            assert sidecar.pid != before
+            assert not any(map(psutil.pid_exists, before))
+        assert len(sidecar.status()["workers"]) == 2
         assert application.errors == []
     sidecar.drained()
     sidecar.task("verify")

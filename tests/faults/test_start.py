@@ -110,7 +110,7 @@ WRONG = {
     "a port that there is not": (("listen", {"grpc": "127.0.0.1:99999"}), "listen.grpc", "must be host:port"),
     "an interface that is not ours": (("listen", {"grpc": "192.0.2.1:1"}), "listen.grpc", "cannot listen on"),
     "a phase that needs gates": (("routing", {"phase": "cutover"}), "routing", "vecferry cutover"),
-    "a product that is not ready": (("source", {"product": "weaviate"}), "source.product", "cannot be a source yet"),
+    "a product that is not ready": (("source", {"product": "weaviate"}), "routing.phase", "can only be relayed yet"),
 }
 
 

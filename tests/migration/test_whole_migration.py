@@ -26,17 +26,25 @@ def walk(sidecar: Sidecar) -> None:
 
 
 @pytest.mark.parametrize(
-    "shelves",
+    ("shelves", "workers"),
     [
-        (Shelf("plain", metric="COSINE"),),
-        (Shelf("texts", metric="L2", texts=True, alias="live"), Shelf("parted", metric="IP", partitions=("north", "south"))),
+        ((Shelf("plain", metric="COSINE"),), 2),
+        (
+            (
+                Shelf("texts", metric="L2", texts=True, alias="live"),
+                Shelf("parted", metric="IP", partitions=("north", "south")),
+            ),
+            1,
+        ),
     ],
-    ids=["plain", "texts, alias, partitions"],
+    ids=["plain, two workers", "texts, alias, partitions"],
 )
-def test_a_live_application_moves_there_and_back_and_there_without_an_error(world: World, shelves: tuple[Shelf, ...]) -> None:
+def test_a_live_application_moves_there_and_back_and_there_without_an_error(
+    world: World, shelves: tuple[Shelf, ...], workers: int
+) -> None:
     for shelf in shelves:
         world.shelf(shelf, ROWS)
-    sidecar = world.sidecar(routing=SHARES, gates=EASY)
+    sidecar = world.sidecar(routing=SHARES, gates=EASY, workers=workers)
     loads = [world.load(sidecar, shelf, ROWS) for shelf in shelves]
     loads[0].work_for(1)
     walk(sidecar)

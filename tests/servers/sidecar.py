@@ -45,19 +45,20 @@ class Server(Protocol):
 class Sidecar:
     """`settings` are merged over the ordinary ones, group by group."""
 
-    def __init__(self, folder: Path, source: str, target: Server, **settings: Any) -> None:
+    def __init__(self, folder: Path, source: str, target: Server | None, **settings: Any) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
         self.port, admin = free_port(), free_port()
         self._file, self._log = folder / "vecferry.yaml", folder / "vecferry.log"
         self.settings: dict[str, Any] = {
             "source": {"product": "milvus", "url": source},
-            "target": target.settings,
             "listen": {"grpc": f"127.0.0.1:{self.port}"},
             "admin": {"address": f"127.0.0.1:{admin}"},
             "state": str(folder / "state"),
             "telemetry": {"log_format": "text"},
         }
+        if target is not None:
+            self.settings["target"] = target.settings
         for group, given in settings.items():
             self.settings[group] = {**self.settings.get(group, {}), **given} if isinstance(given, dict) else given
         self.program = [str(Path(sys.executable).parent / "vecferry")]

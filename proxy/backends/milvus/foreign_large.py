@@ -16,7 +16,7 @@ from proxy.backends.milvus.foreign_names import EXACT
 from proxy.backends.originals import decode, encode
 from proxy.errors import Refused
 from proxy.model.filter import ArrayLength, Filter
-from proxy.model.point import Payload, Point, Value
+from proxy.model.point import Payload, Value
 
 REST: Final = "__rest__"
 """The column: an array of texts, empty in nearly all rows."""
@@ -35,10 +35,6 @@ def fitting(stored: Mapping[str, Any], payload: Payload) -> dict[str, Any]:
         return {**stored, REST: []}
     text = json.dumps({name: encode(value) for name, value in payload.items()})
     return _some(stored) | {REST: [text[start : start + _TEXT] for start in range(0, len(text), _TEXT)]}
-
-
-def is_large(row: Point) -> bool:
-    return bool(row.payload.get(REST))
 
 
 def parse_large(texts: Sequence[Value]) -> dict[str, Value]:

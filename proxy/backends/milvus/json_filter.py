@@ -164,7 +164,7 @@ def _each_class(wanted: Sequence[object], aim: Aim, ask: Callable[[Values], Expr
 
 def _interval(text: str, bounds: Sequence[Bound], aim: Aim) -> Expr:
     if any(isinstance(bound.value, datetime) for bound in bounds):
-        return inexact(aim, either((_text(text), _array(text))))
+        return inexact(aim, _exists(text))
     scalar = both(_range(text, bound.op, bound.value, aim) for bound in bounds)
     return inexact(aim, either((scalar, _array(text))), scalar)
 

@@ -20,6 +20,7 @@ from proxy.backends.milvus.foreign_schema import NO_VECTOR, is_foreign, is_loose
 from proxy.backends.milvus.foreign_vectors import Presence, empty, filler, narrowed, presence_of
 from proxy.backends.milvus.literals import quoted
 from proxy.errors import Refused
+from proxy.model.distance import check_dimension
 from proxy.model.filter import EVERYTHING, AnyOf, Equals, Filter, Not
 from proxy.model.operation import CreateIndex, DropIndex, Hit, Search
 from proxy.model.point import Key, Point, PointId, Sparse, Value, Vector
@@ -113,7 +114,8 @@ class Landing:
         if not self.foreign:
             return row
         key = Key(self.schema.collection, row.key.partition, parse_id(row.key.id, self.schema.id_kind))
-        if isinstance(large := row.payload.get(REST), list) and large:
+        large = row.payload.get(REST) if self.may_have_large else None
+        if isinstance(large, list) and large:
             return Point(key, self._vectors(row), parse_large(large))
         return Point(key, self._vectors(row), parse_payload(row.payload, self.names, self.usual))
 
@@ -126,7 +128,7 @@ class Landing:
         for name, column in self.columns.items():
             if (vector := row.vectors.get(column)) is None:
                 continue
-            presence = row.payload.get(self.guards.get(name, ""), _PRESENT)
+            presence = row.payload.get(self.guards[name], _PRESENT) if name in self.guards else _PRESENT
             if presence == _PRESENT:
                 found[name] = narrowed(vector, self.schema.vectors[name])
             elif presence == _EMPTY:
@@ -157,7 +159,7 @@ class Landing:
             elif presence is Presence.EMPTY:
                 raise Refused(f"Milvus holds no sparse vector without components (vector {quoted(name)})")
             if vector is not None and presence is Presence.PRESENT:
-                _check_kind(field, vector)
+                _check_vector(self.schema.collection, field, vector)
                 vectors[column] = vector
             elif name in self.guards:
                 vectors[column] = filler(self.stored.vectors[column])
@@ -195,7 +197,9 @@ def stored_index(change: CreateIndex | DropIndex, landing: Landing) -> CreateInd
     return replace(change, collection=landing.stored.collection, field=column)
 
 
-def _check_kind(field: VectorField, vector: Vector) -> None:
-    """A vector of another kind would make columns of no meaning; Milvus itself tells of another dimension."""
-    if (field.kind is VectorKind.SPARSE) != isinstance(vector, Sparse):
+def _check_vector(collection: str, field: VectorField, vector: Vector) -> None:
+    """A row of another length would shift all that follow in its column. Raises Refused."""
+    if isinstance(vector, Sparse) != (field.kind is VectorKind.SPARSE):
         raise Refused(f"vector {quoted(field.name)} is {field.kind}, and was given another kind")
+    if not isinstance(vector, Sparse):
+        check_dimension(collection, field, vector)

@@ -149,7 +149,8 @@ class Structure:
 
     async def _drop_index(self, change: DropIndex) -> None:
         """Milvus refuses that while the collection is loaded; it is loaded again unless its vectors lack an index then."""
-        if all(index.field_name != change.field for index in await self._indexes(change.collection)):
+        known = {name for index in await self._indexes(change.collection) for name in (index.field_name, index.index_name)}
+        if known.isdisjoint((change.field, change.name)):
             return
         loaded = await self._load_state(change.collection) == common_pb2.LoadStateLoaded
         if loaded:

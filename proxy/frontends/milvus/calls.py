@@ -11,7 +11,8 @@ from google.protobuf.message import DecodeError
 
 from proxy.errors import NotFound, Reason, Refused
 from proxy.frontends import grpc
-from proxy.frontends.milvus.routes import CALLS, Message, method_of
+from proxy.frontends.milvus.messages import CALLS, Message
+from proxy.frontends.milvus.routes import method_of
 from proxy.milvus.schema import DEFAULT_DATABASE, DEFAULT_PARTITION, collection_name
 from proxy.milvus.status import COLLECTION_NOT_FOUND
 from proxy.model.schema import Schema

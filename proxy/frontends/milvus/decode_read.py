@@ -28,8 +28,8 @@ from proxy.frontends.milvus.calls import (
     prefix_only,
 )
 from proxy.frontends.milvus.filter import filter_of, meaning
+from proxy.frontends.milvus.messages import Message
 from proxy.frontends.milvus.operand import TARGET, Scope
-from proxy.frontends.milvus.routes import Message
 from proxy.frontends.milvus.templates import templates
 from proxy.milvus.columns import bytes_vector, sparse_of
 from proxy.milvus.schema import META, METRIC_NAMES, METRIC_TYPE, pairs

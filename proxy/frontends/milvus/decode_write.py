@@ -8,8 +8,8 @@ from dataclasses import replace
 from proxy.errors import Refused
 from proxy.frontends.milvus.calls import SERVER_IDS, Incoming, every_partition, found, partition, prefix_only
 from proxy.frontends.milvus.filter import filter_of
+from proxy.frontends.milvus.messages import Message
 from proxy.frontends.milvus.operand import Scope
-from proxy.frontends.milvus.routes import Message
 from proxy.frontends.milvus.templates import templates
 from proxy.milvus.columns import ids_of, is_dynamic, points_of
 from proxy.milvus.schema import needed_vectors, server_made

@@ -7,7 +7,7 @@ from math import copysign, sqrt
 
 from proxy.errors import Broken, Reason, Refused
 from proxy.frontends.milvus.decode_read import COUNT
-from proxy.frontends.milvus.routes import Message
+from proxy.frontends.milvus.messages import Message
 from proxy.milvus.columns import ids_of, points_of, values_of
 from proxy.milvus.status import error_of
 from proxy.model.operation import Count, Hit, Hits, Page, Read, Result, Scan, Search

@@ -1,31 +1,18 @@
-"""Every call that a Milvus client can make, by its path alone: what kind it is and which messages it carries.
+"""Every call that a Milvus client can make, by its path alone: what kind it is.
 
-The table lists all methods of MilvusService; a test compares it with the descriptor. REST v1 lives on the same port.
+The table lists all methods of MilvusService; a test compares it with the descriptor. REST v1 lives on the same port. Loads
+nothing of Milvus, for workers need no more than this: what the calls carry is in messages.py.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, Final, TypeAlias
-
-from google.protobuf.message_factory import GetMessageClass
-from pymilvus.grpc_gen import milvus_pb2
+from typing import Final
 
 from proxy.ports import Kind, Retry, Route
 
 SERVICE: Final = "/milvus.proto.milvus.MilvusService/"
 REST: Final = "/v1/vector/"
-Message: TypeAlias = Any
-"""A protobuf message class or message; the stubs are not typed."""
-
-
-@dataclass(frozen=True, slots=True)
-class Call:
-    request: Message
-    response: Message
-
-
 _READS: Final = ("Search", "HybridSearch", "Query", "GetCollectionStatistics", "GetPartitionStatistics")
 _WRITES: Final[Mapping[str, Route]] = {
     "Insert": Route(Kind.WRITE, "Insert", needs_reply=True),
@@ -82,10 +69,6 @@ METHODS: Final[Mapping[str, Route]] = {
     **{name: Route(Kind.ADMIN, name, Retry.SAFE) for name in _ADMIN},
     **{name: Route(Kind.OPAQUE, name, changes_data=True) for name in _CHANGING},
     **{name: Route(Kind.OPAQUE, name) for name in _OTHER},
-}
-CALLS: Final[Mapping[str, Call]] = {
-    method.name: Call(GetMessageClass(method.input_type), GetMessageClass(method.output_type))
-    for method in milvus_pb2.DESCRIPTOR.services_by_name["MilvusService"].methods
 }
 
 _REST_WRITES: Final[Mapping[str, Route]] = {

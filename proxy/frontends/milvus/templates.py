@@ -8,7 +8,7 @@ from typing import Any
 import orjson
 
 from proxy.errors import Refused
-from proxy.frontends.milvus.routes import Message
+from proxy.frontends.milvus.messages import Message
 
 
 def templates(values: Mapping[str, Message]) -> dict[str, Any]:

@@ -98,7 +98,7 @@ class Call:
             return convert(self.message)
         except NotImplementedError as error:
             raise Refused(str(error), Reason.UNSUPPORTED) from error
-        except (ValueError, TypeError) as error:
+        except (ValueError, TypeError, ArithmeticError) as error:  # what the SDK's conversions raise
             raise KindRefusal(_first_problem(error), WRONG_INPUT) from error
 
     def _from_rest(self) -> Any:

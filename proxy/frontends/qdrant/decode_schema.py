@@ -9,7 +9,7 @@ from google.protobuf.json_format import MessageToDict
 from qdrant_client import models as m
 from qdrant_client.conversions.conversion import GrpcToRest, RestToGrpc
 
-from proxy.errors import NotFound, Reason, Refused
+from proxy.errors import AlreadyExists, NotFound, Reason, Refused
 from proxy.frontends.qdrant.calls import Call, KindRefusal, found
 from proxy.frontends.qdrant.routes import Action
 from proxy.model.evolve import INDEXES
@@ -37,12 +37,19 @@ _FIELD: Final = "field_name"
 _VECTOR: Final = "vector_name"
 
 
-def decode_schema(call: Call, catalog: Catalog) -> SchemaWrite:
-    """Raises Refused: NotFound where the collection must be there, and as Qdrant would."""
+def decode_schema(call: Call, catalog: Catalog, *, accepted: bool) -> SchemaWrite:
+    """`accepted`: the primary's reply is there. Raises Refused: NotFound where the collection must be there, and as Qdrant."""
+    if call.action is Action.CREATE_COLLECTION and not accepted:
+        _check_new(call.collection, catalog)
     return _DECODERS[call.action](call, catalog)
 
 
 # ---- collections ----
+
+
+def _check_new(name: str, catalog: Catalog) -> None:
+    if name in catalog.collections() or name in catalog.aliases():
+        raise AlreadyExists(f"Collection `{name}` already exists!")
 
 
 def _create(call: Call, _: Catalog) -> SchemaWrite:

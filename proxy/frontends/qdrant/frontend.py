@@ -71,7 +71,7 @@ class QdrantFrontend:
             case Kind.WRITE:
                 return decode_write(call, catalog)
             case Kind.SCHEMA:
-                return decode_schema(call, catalog)
+                return decode_schema(call, catalog, accepted=reply is not None)
             case Kind.READ:
                 return decode_read(call, catalog)
             case Kind.ADMIN | Kind.OPAQUE:

@@ -84,7 +84,24 @@ def _id(found: PointId) -> pb.PointId:
 
 
 def _payload(point: Shown) -> Any:
-    return RestToGrpc.convert_payload(point.payload) if point.payload else None
+    if not point.payload:
+        return None
+    try:
+        return RestToGrpc.convert_payload(point.payload)
+    except ValueError:  # an integer beyond a signed 64-bit one, which Qdrant tells as a double
+        return RestToGrpc.convert_payload(_told(point.payload))
+
+
+def _told(value: Any) -> Any:
+    match value:
+        case dict():
+            return {name: _told(each) for name, each in value.items()}
+        case list():
+            return [_told(each) for each in value]
+        case int() if not -(2**63) <= value < 2**63:
+            return float(value)
+        case _:
+            return value
 
 
 def _vectors(vectors: Mapping[str, Vector] | None, form: Form) -> pb.VectorsOutput | None:

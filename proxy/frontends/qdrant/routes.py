@@ -233,6 +233,11 @@ _GRPC_OTHER: Final = (
 )
 
 
+def _schema(name: str, action: Action) -> Route:
+    """Whether a collection may be created depends on those that are there; whether it was, on the reply."""
+    return Route(Kind.SCHEMA, name, needs_reply=action is Action.CREATE_COLLECTION)
+
+
 def _endpoints(
     reads: _Paths,
     writes: _Paths,
@@ -247,7 +252,7 @@ def _endpoints(
         **{name: Endpoint(Route(Kind.READ, name, Retry.SAFE), action) for name, action in reads.items()},
         **{name: Endpoint(Route(Kind.WRITE, name), action) for name, action in writes.items()},
         **{name: Endpoint(Route(Kind.WRITE, name, by_filter=True), action) for name, action in by_filter.items()},
-        **{name: Endpoint(Route(Kind.SCHEMA, name), action) for name, action in schema.items()},
+        **{name: Endpoint(_schema(name, action), action) for name, action in schema.items()},
         **{name: Endpoint(Route(Kind.ADMIN, name, Retry.SAFE), action) for name, action in admin.items()},
         **{name: Endpoint(Route(Kind.OPAQUE, name, changes_data=True), _A.OTHER) for name in changing},
         **{name: Endpoint(Route(Kind.OPAQUE, name), _A.OTHER) for name in other},
@@ -336,9 +341,13 @@ def _rest_endpoint(method: bytes, bare: bytes) -> Endpoint | None:
 def _by_template(method: bytes, bare: bytes) -> Endpoint | None:
     segments = bare.split(b"/")
     for template, known in _LOOKUP.templates.get((method, len(segments)), ()):
-        if all(part == found or (part is None and found) for part, found in zip(template, segments, strict=True)):
+        if _fits(template, segments):
             return known
     return None
+
+
+def _fits(template: _Segments, segments: list[bytes]) -> bool:
+    return all(found if part is None else part == found for part, found in zip(template, segments, strict=True))
 
 
 def variables(path: bytes, known: Endpoint) -> dict[str, str]:

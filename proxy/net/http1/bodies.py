@@ -12,6 +12,10 @@ from typing import Final, NamedTuple, Protocol
 from proxy.net.http1.heads import CHUNKED, UNTIL_CLOSE
 from proxy.net.limits import CHUNK_LINE
 
+SIZE: Final = re.compile(rb"([0-9a-fA-F]{1,15})(?:;[^\0\r\n]*)?")
+PADDED_SIZE: Final = re.compile(rb"([0-9a-fA-F]{1,15})[ \t]*(?:;[^\0\r\n]*)?")
+"""Some servers write blanks behind it. In requests they are refused, as parsers differ about them."""
+
 
 class BadBody(Exception):
     """The framing is broken: the connection ends."""
@@ -29,9 +33,9 @@ class Body(Protocol):
         """Raises BadBody. What is not used comes again, with more behind it, unless it ended."""
 
 
-def body(length: int, *, trailer_limit: int) -> Body:
+def body(length: int, *, trailer_limit: int, size_line: re.Pattern[bytes]) -> Body:
     if length == CHUNKED:
-        return Chunks(trailer_limit)
+        return Chunks(trailer_limit, size_line)
     return Rest() if length == UNTIL_CLOSE else Counted(length)
 
 
@@ -61,14 +65,14 @@ class _Expect(Enum):
     TRAILER = "trailer"
 
 
-_SIZE_LINE: Final = re.compile(rb"([0-9a-fA-F]{1,15})[ \t]*(?:;[^\0\r\n]*)?")
 _TRAILER_LINE: Final = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+:[^\0\r\n]*")
 
 
 class Chunks:
-    __slots__ = ("_expect", "_left", "_trailer_left")
+    __slots__ = ("_expect", "_left", "_size_line", "_trailer_left")
 
-    def __init__(self, trailer_limit: int) -> None:
+    def __init__(self, trailer_limit: int, size_line: re.Pattern[bytes] = SIZE) -> None:
+        self._size_line = size_line
         self._expect = _Expect.SIZE
         self._left = 0
         self._trailer_left = trailer_limit
@@ -121,7 +125,7 @@ class Chunks:
         self._expect = _Expect.SIZE
 
     def _size(self, line: bytes) -> None:
-        found = _SIZE_LINE.fullmatch(line)
+        found = self._size_line.fullmatch(line)
         if found is None:
             raise BadBody("a chunk's size is no number")
         self._left = int(found[1], 16)

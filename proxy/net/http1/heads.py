@@ -6,12 +6,14 @@ Owns: heads and the framing they announce. Not: bodies (bodies), connections (in
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Final
 
 import httptools
 
+from proxy.net import targets
 from proxy.net.ends import RequestHead, Rewrite
 from proxy.ports import Headers
 
@@ -20,6 +22,8 @@ CHUNKED: Final = -1
 UNTIL_CLOSE: Final = -2
 _CACHED_HEAD: Final = 1024
 """Bytes; larger heads are parsed each time, so that the caches stay below some megabytes."""
+_STATUS_LINE: Final = re.compile(rb"HTTP/1\.[01] [0-9]{3}(?: [\t\x20-\x7e\x80-\xff]*)?\r\n")
+"""llhttp lets more stand before and in it."""
 _ONE_HOP: Final = frozenset({b"connection", b"keep-alive", b"proxy-connection", b"te", b"upgrade", b"http2-settings"})
 _FRAMING: Final = frozenset({b"host", b"content-length", b"transfer-encoding"})
 """A sender that names them in Connection would have us change where the message ends."""
@@ -37,7 +41,7 @@ class BadHead(Exception):
 class Request:
     head: RequestHead
     wire: bytes
-    """To be sent on: without fields for one hop, without Expect."""
+    """To be sent on: to a path, without fields for one hop, without Expect."""
     body: int
     """Bytes, or CHUNKED."""
     keep_alive: bool
@@ -69,7 +73,7 @@ class _Fields:
         self.url += part
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        self.raw.append((name, value))
+        self.raw.append((name, value.rstrip(b" \t")))  # llhttp leaves the blanks behind it
 
     def on_headers_complete(self) -> None:
         self.complete = True
@@ -137,16 +141,19 @@ def _request(wire: bytes) -> Request:
         raise BadHead(400, str(error)) from error
     method, version = parser.get_method(), parser.get_http_version()
     headers = fields.headers
-    _check(wire, method, version, fields, headers)
+    path = _checked(wire, method, version, fields, headers)
     body = 0 if (declared := _declared_body(headers)) == UNTIL_CLOSE else declared
-    head = RequestHead(method, fields.url, headers, body if body >= 0 else None)
-    keep_alive = version == "1.1" and b"close" not in _tokens(headers, b"connection")
-    expects = _expects(headers) and body != 0
-    return Request(head, _for_upstream(wire, fields.raw, headers), body, keep_alive, version == "1.1", expects)
+    head = RequestHead(method, path, headers, body if body >= 0 else None, dict(headers).get(b"host", b""))
+    modern = version == "1.1"
+    expects = modern and _expects(headers) and body != 0
+    onward = _for_upstream(wire, fields.raw, headers)
+    if path != fields.url:
+        onward = onward.replace(b" %s " % fields.url, b" %s " % path, 1)
+    return Request(head, onward, body, modern and b"close" not in _tokens(headers, b"connection"), modern, expects)
 
 
-def _check(wire: bytes, method: bytes, version: str, fields: _Fields, headers: Headers) -> None:
-    """What llhttp lets pass."""
+def _checked(wire: bytes, method: bytes, version: str, fields: _Fields, headers: Headers) -> bytes:
+    """The path; refuses what llhttp lets pass."""
     if version not in ("1.0", "1.1"):
         raise BadHead(505, "only HTTP/1.0, HTTP/1.1 and HTTP/2 are spoken")
     if method == b"CONNECT":
@@ -158,6 +165,10 @@ def _check(wire: bytes, method: bytes, version: str, fields: _Fields, headers: H
         raise BadHead(400, "there must be one Host")
     if version == "1.0" and any(name == b"transfer-encoding" for name, _ in headers):
         raise BadHead(400, "HTTP/1.0 has no Transfer-Encoding")
+    try:
+        return targets.path(method, fields.url, hosts[0] if hosts else b"")
+    except targets.BadTarget as error:
+        raise BadHead(400, str(error)) from error
 
 
 def _declared_body(headers: Headers) -> int:
@@ -202,10 +213,14 @@ def _reply(wire: bytes, bodiless: bool) -> Reply:
     except httptools.HttpParserError as error:
         raise BadHead(502, str(error)) from error
     status, headers = parser.get_status_code(), fields.headers
-    if not fields.complete or status < 100 or status == 101:
+    if not fields.complete or not _STATUS_LINE.match(wire) or status < 100 or status == 101:
         raise BadHead(502, "the upstream's reply has no sound head")
-    body = 0 if bodiless or status < 200 or status in (204, 304) else _declared_body(headers)
-    keep_alive = parser.get_http_version() == "1.1" and b"close" not in _tokens(headers, b"connection") and body != UNTIL_CLOSE
+    declared = _declared_body(headers)
+    body = 0 if bodiless or status < 200 or status in (204, 304) else declared
+    modern = parser.get_http_version() == "1.1"
+    if declared == CHUNKED and not modern:
+        raise BadHead(502, "HTTP/1.0 has no Transfer-Encoding")
+    keep_alive = modern and b"close" not in _tokens(headers, b"connection") and body != UNTIL_CLOSE
     found = Reply(status, headers, wire, body, keep_alive)
     return _for_client(found, fields.raw)
 

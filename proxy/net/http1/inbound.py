@@ -14,8 +14,8 @@ from typing import Final, cast
 from proxy.net.ends import Failure, Kind, Piece, Version
 from proxy.net.exchange import OVER, Exchange, Surroundings, Way
 from proxy.net.http1 import heads
-from proxy.net.http1.bodies import BadBody, Body, body
-from proxy.net.limits import HEAD_TIMEOUT, LINGER, STREAM_WINDOW
+from proxy.net.http1.bodies import SIZE, BadBody, Body, body
+from proxy.net.limits import HEAD_TIMEOUT, LINGER, STREAM_WINDOW, UNREAD_REPLY
 from proxy.ports import Reply
 
 _PIPELINED: Final = 2**16
@@ -66,16 +66,16 @@ class ClientConnection(asyncio.Protocol):
             self._advance()
 
     def eof_received(self) -> bool:
-        """A client may close its half and still wait for the reply."""
-        self._half_closed = self._last = True
-        waits = self._request is not None and self._body is None and self._lingering is None
-        return waits and self.transport.get_extra_info("ssl_object") is None
+        """A client may close its half and still wait for the replies to all that it asked."""
+        self._half_closed = True
+        return not self._starved and self._lingering is None and self.transport.get_extra_info("ssl_object") is None
 
     def pause_writing(self) -> None:
         self._writing_paused = True
 
     def resume_writing(self) -> None:
         self._writing_paused = False
+        self._since = None
         size, self._undrained = self._undrained, 0
         if size:
             self._exchange.reply_drained(size)
@@ -97,6 +97,13 @@ class ClientConnection(asyncio.Protocol):
         finally:
             self._advancing = False
         self._throttle()
+        if self._half_closed and self._starved:
+            self.transport.close()
+
+    @property
+    def _starved(self) -> bool:
+        """Without more bytes nothing more happens."""
+        return self._body is not None or (self._request is None and not (self._writing_paused and self._rest))
 
     def _step(self) -> bool:
         """False where more bytes, the end of the present reply, or a client that reads, must come first."""
@@ -128,7 +135,9 @@ class ClientConnection(asyncio.Protocol):
     def _start(self, request: heads.Request) -> None:
         self._request = request
         self._last = self._last or not request.keep_alive
-        self._body = body(request.body, trailer_limit=self._around.relay.max_header_bytes) if request.body else None
+        self._body = (
+            body(request.body, trailer_limit=self._around.relay.max_header_bytes, size_line=SIZE) if request.body else None
+        )
         first = Piece(Kind.HEAD, request.wire, b"", not request.body)
         self._exchange = exchange = Exchange(self, request.head, first, self._around)
         self._begin(exchange)
@@ -179,11 +188,14 @@ class ClientConnection(asyncio.Protocol):
 
     def _reply_head(self, wire: bytes) -> bytes:
         bodiless = self._request is not None and self._request.head.method == b"HEAD"
-        self._last = self._last or self.draining or heads.reply(wire, bodiless=bodiless).body == heads.UNTIL_CLOSE
+        self._last = self._is_last() or heads.reply(wire, bodiless=bodiless).body == heads.UNTIL_CLOSE
         return heads.closing(wire) if self._last else wire
 
+    def _is_last(self) -> bool:
+        return self._last or self.draining or (self._half_closed and not self._rest)
+
     def answer(self, reply: Reply) -> None:
-        self._last = self._last or self.draining or self._body is not None
+        self._last = self._is_last() or self._body is not None
         head_only = self._request is not None and self._request.head.method == b"HEAD"
         self.transport.write(_encode(reply, last=self._last, head_only=head_only))
         self._replied()
@@ -241,7 +253,7 @@ class ClientConnection(asyncio.Protocol):
 
     def sweep(self, now: float) -> None:
         self._exchange.sweep(now)
-        if self._request is not None and self._body is None:
+        if self._request is not None and self._body is None and not self._writing_paused:
             self._since = None
         elif self._since is None:
             self._since = now
@@ -249,6 +261,8 @@ class ClientConnection(asyncio.Protocol):
             self.transport.abort()
 
     def _patience(self) -> float:
+        if self._writing_paused and self._request is not None:
+            return UNREAD_REPLY
         return HEAD_TIMEOUT if self._rest or self._writing_paused else self._around.relay.idle_timeout
 
 

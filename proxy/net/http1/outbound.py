@@ -11,7 +11,7 @@ from typing import cast
 
 from proxy.net.ends import Caller, Failure, Kind, Piece, Rewrite
 from proxy.net.http1 import heads
-from proxy.net.http1.bodies import BadBody, Body, Rest, body
+from proxy.net.http1.bodies import PADDED_SIZE, BadBody, Body, Rest, body
 from proxy.net.limits import STREAM_WINDOW
 from proxy.net.tls import words
 
@@ -129,7 +129,7 @@ class UpstreamConnection(asyncio.Protocol):
             caller.reply(Piece(Kind.INTERIM, reply.wire, b"", False))
             return True
         self.usable = reply.keep_alive
-        self._body = body(reply.body, trailer_limit=self._max_header_bytes) if reply.body else None
+        self._body = body(reply.body, trailer_limit=self._max_header_bytes, size_line=PADDED_SIZE) if reply.body else None
         self._pass(caller, Piece(Kind.HEAD, reply.wire, b"", not reply.body))
         return True
 

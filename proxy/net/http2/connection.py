@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import Any, Generic, TypeVar, cast
+from typing import Any, Final, Generic, TypeVar, cast
 
 from proxy.net.ends import Kind, Piece
 from proxy.net.http2 import frames
@@ -21,7 +21,12 @@ from proxy.net.tls import words
 
 _REMEMBERED = 1000
 """Streams that we reset: what the peer had under way for them is no fault."""
+_SMALL: Final = 256
+"""Bytes. Smaller bodies of one read are joined: each piece costs more than that, and a frame of one byte is easily sent."""
 
+
+_LARGE: Final = 2048
+"""Bytes of a DATA frame from which on those of one read are joined; a body between the two limits is one frame anyway."""
 
 S = TypeVar("S", bound=Stream)
 
@@ -45,7 +50,9 @@ class Connection(asyncio.Protocol, Generic[S]):
         self.blocks = BlockReader(max_header_bytes)
         self._rates = Rates()
         self._rest = b""
+        self._joined: dict[S, list[memoryview]] = {}  # payloads of this read, by stream, not delivered yet
         self._due = 0
+        self._gathered: dict[S, list[bytes]] = {}  # small bodies of the present read
         self.resets: dict[int, None] = {}
 
     # what a subclass adds
@@ -60,6 +67,10 @@ class Connection(asyncio.Protocol, Generic[S]):
     def stream_reset(self, stream: S, code: int) -> None:
         """By the peer; the stream is in no table any more."""
         raise NotImplementedError
+
+    def stream_broken(self, stream: S, fault: StreamFault) -> None:
+        """The peer broke a rule, and we have reset the stream."""
+        self.stream_reset(stream, fault.code)
 
     def goaway(self, last_stream_id: int, code: int, text: str) -> None:
         raise NotImplementedError
@@ -85,12 +96,24 @@ class Connection(asyncio.Protocol, Generic[S]):
         if self.closed:
             return
         self.received += len(data)
-        if self._rest:
-            data = self._rest + data
         try:
-            self._rest = data[self._frames(data) :]
+            at = self._completed(data) if self._rest else 0
+            if at < len(data):
+                self._rest = data[self._frames(data, at) :]
         except ConnectionFault as fault:
+            self._gathered.clear()
             self.fail(fault.code, str(fault))
+        while self._gathered:
+            self._deliver(next(iter(self._gathered)))
+
+    def _completed(self, data: bytes) -> int:
+        """Reads the frame of which the last read had only the beginning, without a copy of what follows it; bytes used."""
+        head = (self._rest + data[:HEADER_SIZE])[:HEADER_SIZE]
+        length = int.from_bytes(head[:3]) if len(head) == HEADER_SIZE else 0
+        used = max(HEADER_SIZE + min(length, FRAME_SIZE) - len(self._rest), 0)
+        rest = self._rest + data[:used]
+        self._rest = rest[self._frames(rest, 0) :]
+        return used
 
     def pause_writing(self) -> None:
         self.sender.pause()
@@ -142,20 +165,59 @@ class Connection(asyncio.Protocol, Generic[S]):
 
     # frames
 
-    def _frames(self, data: bytes) -> int:
-        """Reads all whole frames; the bytes used."""
-        at, size = 0, len(data)
+    def _frames(self, data: bytes, at: int) -> int:
+        """Reads all whole frames from `at` on; where they end."""
+        size = len(data)
         while size - at >= HEADER_SIZE:
             high, low, kind, flags, stream_id = HEADER.unpack_from(data, at)
             length = high << 16 | low
-            if length > FRAME_SIZE:
-                raise ConnectionFault(Code.FRAME_SIZE_ERROR, "a frame is larger than our SETTINGS allow")
             start = at + HEADER_SIZE
-            if start + length > size:
+            if start + length > size and length <= FRAME_SIZE:
                 break
             at = start + length
+            if length >= _LARGE and kind == frames.DATA and self._joins(flags, stream_id & MAX_STREAM_ID, length):
+                self._join(self.streams[stream_id & MAX_STREAM_ID], flags, memoryview(data)[start:at])
+                continue
+            if self._joined:
+                self._deliver_joined()
+            if length > FRAME_SIZE:
+                raise ConnectionFault(Code.FRAME_SIZE_ERROR, "a frame is larger than our SETTINGS allow")
             self._frame(kind, flags, stream_id & MAX_STREAM_ID, data[start:at])
+        if self._joined:
+            self._deliver_joined()
         return at
+
+    # large DATA frames: what one read has of a stream goes on as one piece, so that a body costs by its bytes, not its frames
+
+    def _joins(self, flags: int, stream_id: int, size: int) -> bool:
+        """Where nothing is wrong with the frame, and nothing but its payload counts. All others are read one by one."""
+        stream = self.streams.get(stream_id)
+        if stream is None or stream.got_end or flags & ~frames.END_STREAM or not self.settled or self.blocks.interrupted:
+            return False
+        if stream in self._gathered:  # these come first
+            return False
+        fits = stream.expected is None or stream.expected == size or (stream.expected > size and not flags)
+        return fits and size <= FRAME_SIZE and stream.granted >= size
+
+    def _join(self, stream: S, flags: int, payload: memoryview) -> None:
+        size = len(payload)
+        self._refill(size)
+        stream.granted -= size
+        if stream.expected is not None:
+            stream.expected -= size
+        self._joined.setdefault(stream, []).append(payload)
+        if flags:
+            self._arrived(stream, self._joined.pop(stream), end=True)
+
+    def _deliver_joined(self) -> None:
+        joined, self._joined = self._joined, {}
+        for stream, payloads in joined.items():
+            self._arrived(stream, payloads, end=False)
+
+    def _arrived(self, stream: S, payloads: list[memoryview], *, end: bool) -> None:
+        stream.got_end = end
+        payload = b"".join(payloads)
+        stream.arrived(Piece(Kind.BODY, payload, payload, end))
 
     def _frame(self, kind: int, flags: int, stream_id: int, payload: bytes) -> None:
         if self.blocks.interrupted and kind != frames.CONTINUATION:
@@ -175,7 +237,7 @@ class Connection(asyncio.Protocol, Generic[S]):
             self._remember(fault.stream_id)
         else:
             self.reset(stream, fault.code)
-            self.stream_reset(stream, fault.code)
+            self.stream_broken(stream, fault)
 
     def _data(self, flags: int, stream_id: int, payload: bytes) -> None:
         size = len(payload)
@@ -196,7 +258,21 @@ class Connection(asyncio.Protocol, Generic[S]):
         if stream.expected is not None:
             self._expect(stream, len(payload), end)
         stream.got_end = end
+        if len(payload) < _SMALL and not end:
+            self._gathered.setdefault(stream, []).append(payload)
+            return
+        if stream in self._gathered:
+            self._deliver(stream)
         stream.arrived(Piece(Kind.BODY, payload, payload, end))
+
+    def _deliver_gathered(self, stream_id: int) -> None:
+        """Before anything else of the stream is."""
+        if self._gathered and (stream := self.streams.get(stream_id)) in self._gathered:
+            self._deliver(stream)
+
+    def _deliver(self, stream: S) -> None:
+        payload = b"".join(self._gathered.pop(stream))
+        stream.arrived(Piece(Kind.BODY, payload, payload, False))
 
     def _refill(self, size: int) -> None:
         self._due += size
@@ -227,6 +303,7 @@ class Connection(asyncio.Protocol, Generic[S]):
     def _block(self, block: Block | None) -> None:
         if block is None:
             return
+        self._deliver_gathered(block.stream_id)
         try:
             self.block_arrived(block.stream_id, block.end, block.fields)
         except Malformed as error:
@@ -246,6 +323,7 @@ class Connection(asyncio.Protocol, Generic[S]):
         if stream_id == 0 or self.is_idle(stream_id):
             raise ConnectionFault(Code.PROTOCOL_ERROR, "RST_STREAM for a stream that was never opened")
         self._limit(Flood.RESET)
+        self._deliver_gathered(stream_id)
         stream = self.streams.pop(stream_id, None)
         if stream is not None:
             self.stream_reset(stream, int.from_bytes(payload))

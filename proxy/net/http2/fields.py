@@ -8,13 +8,15 @@ Owns: header blocks. Not: frames (frames), which connection has a table (FieldDe
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Iterable
 from functools import lru_cache
-from typing import Final
+from typing import Final, NamedTuple
 
 import hpack
 from hpack.table import HeaderTable
 
+from proxy.net import targets
 from proxy.net.ends import RequestHead, Rewrite
 from proxy.net.http2.frames import Code, ConnectionFault
 from proxy.ports import Headers
@@ -32,6 +34,8 @@ _EMPTY_TABLE: Final = b"\x20"
 """The instruction "my table has size 0"."""
 _NAME: Final = re.compile(rb"[!#$%&'*+\-.^_`|~0-9a-z]+")
 _VALUE: Final = re.compile(rb"(?:[^\0\r\n \t](?:[^\0\r\n]*[^\0\r\n \t])?)?")
+_SCHEME: Final = re.compile(rb"[A-Za-z][A-Za-z0-9+\-.]*")
+_METHOD: Final = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _ONE_HOP: Final = frozenset({b"connection", b"keep-alive", b"proxy-connection", b"transfer-encoding", b"upgrade"})
 _PSEUDO: Final = frozenset({b":method", b":path", b":scheme", b":authority"})
 _HOST: Final = frozenset({b":authority", b"host"})
@@ -41,12 +45,14 @@ _REQUIRED: Final = frozenset({b":method", b":path", b":scheme"})
 class FieldDecoder:
     """A connection's received blocks, each made self-contained. Decodes with a table until the peer's is empty for good."""
 
-    __slots__ = ("_empty", "_limit", "_table", "acknowledged")
+    __slots__ = ("_empty", "_late", "_late_size", "_limit", "_table", "acknowledged")
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
         self._table = hpack.Decoder(max_header_list_size=limit)
         self._empty = False
+        self._late: deque[tuple[bytes, int]] = deque()  # additions that the table has not seen yet, and their sizes in it
+        self._late_size = 0
         self.acknowledged = False
         """The peer has acknowledged our SETTINGS."""
 
@@ -62,6 +68,31 @@ class FieldDecoder:
         return self._by_table(block)
 
     def _by_table(self, block: bytes) -> bytes:
+        if self.acknowledged and b"\x20" < block.lstrip(_EMPTY_TABLE)[:1] < b"\x40":
+            raise ConnectionFault(Code.COMPRESSION_ERROR, "a table larger than our SETTINGS allow")
+        alone = _alone(block) if len(block) <= _CACHED_BLOCK else None
+        if alone is None or alone.size > self._limit:
+            self._catch_up()
+            return self._decoded(block)
+        if alone.added:
+            self._defer(alone.additions, alone.added)
+        self._empty = self.acknowledged and self._table.header_table_size == 0
+        return alone.block
+
+    def _defer(self, additions: bytes, added: int) -> None:
+        """The table sees them when it is asked for. Some servers, nginx too, fill a table that they never refer to."""
+        self._late.append((additions, added))
+        self._late_size += added
+        # What came before a whole table's worth of additions is not in the table any more.
+        while self._late_size - self._late[0][1] >= self._table.header_table_size:
+            self._late_size -= self._late.popleft()[1]
+
+    def _catch_up(self) -> None:
+        while self._late:
+            self._decoded(self._late.popleft()[0])
+        self._late_size = 0
+
+    def _decoded(self, block: bytes) -> bytes:
         try:
             headers = self._table.decode(block, raw=True)
         except hpack.OversizedHeaderListError as error:
@@ -70,6 +101,40 @@ class FieldDecoder:
             raise ConnectionFault(Code.COMPRESSION_ERROR, str(error)) from error
         self._empty = self.acknowledged and self._table.header_table_size == 0
         return encode([(bytes(name), bytes(value)) for name, value in headers])
+
+
+class _Alone(NamedTuple):
+    """A block that can be read without the table: encoded anew, the size of its list, the fields that it adds to the table."""
+
+    block: bytes
+    size: int
+    additions: bytes
+    added: int
+
+
+@lru_cache(512)
+def _alone(block: bytes) -> _Alone | None:
+    """None where it refers to the table, changes its size, or cannot be read."""
+    fields, additions, added, at = [], b"", 0, 0
+    try:
+        while at < len(block):
+            end = _extent(block, at)
+            if end > len(block) or _index(block, at) > len(_STATIC):
+                return None
+            fields.append(_field(block[at:end]))
+            if block[at] & 0xC0 == 0x40:
+                additions += block[at:end]
+                added += _size(fields[-1:])
+            at = end
+    except (IndexError, ConnectionFault):
+        return None
+    return _Alone(encode(fields), _size(fields), additions, added)
+
+
+def _index(block: bytes, at: int) -> int:
+    """What the field that starts at `at` refers to, 0 for nothing."""
+    first = block[at]
+    return _integer(block, at, 0x7F if first & 0x80 else 0x3F if first & 0x40 else 0x0F)[0]
 
 
 def walk(block: bytes) -> Headers:
@@ -85,7 +150,7 @@ def _encoder(name: bytes, value: bytes) -> Callable[[bytes, bytes], bytes]:
     return _encode_field if len(name) + len(value) <= _CACHED_BLOCK else _encode_field.__wrapped__
 
 
-def _size(headers: Headers) -> int:
+def _size(headers: Iterable[tuple[bytes, bytes]]) -> int:
     return sum(len(name) + len(value) + _ENTRY for name, value in headers)
 
 
@@ -216,10 +281,28 @@ def _request_head(block: bytes) -> RequestHead:
     rest = headers[len(pseudo) :]  # holds a pseudo-header, which no field's name may be, where one came late or twice
     if not (_REQUIRED <= pseudo.keys() <= _PSEUDO):
         raise Malformed("pseudo-headers are missing, unknown or repeated")
-    if not pseudo[b":path"].startswith(b"/") and pseudo[b":path"] != b"*":
-        raise Malformed("the path is not absolute")
     _check_fields(rest)
-    return RequestHead(pseudo[b":method"], pseudo[b":path"], rest, _length(rest))
+    _check_pseudo(pseudo, [value for name, value in rest if name == b"host"])
+    authority = pseudo.get(b":authority") or dict(rest).get(b"host", b"")
+    return RequestHead(pseudo[b":method"], pseudo[b":path"], rest, _length(rest), authority)
+
+
+def _check_pseudo(pseudo: dict[bytes, bytes], hosts: list[bytes]) -> None:
+    path, authority = pseudo[b":path"], pseudo.get(b":authority", hosts[0] if hosts else b"")
+    if len(hosts) > 1 or hosts not in ([], [authority]):
+        raise Malformed("the request names two hosts")
+    check = _check_target if len(path) + len(authority) <= _CACHED_BLOCK else _check_target.__wrapped__
+    check(pseudo[b":method"], pseudo[b":scheme"], path, authority)
+
+
+@lru_cache(1024)
+def _check_target(method: bytes, scheme: bytes, path: bytes, authority: bytes) -> None:
+    if not _METHOD.fullmatch(method) or not _SCHEME.fullmatch(scheme):
+        raise Malformed("the method or the scheme is no word")
+    try:
+        targets.check(method, path, authority)
+    except targets.BadTarget as error:
+        raise Malformed(str(error)) from error
 
 
 def _leading_pseudo(headers: Headers) -> int:

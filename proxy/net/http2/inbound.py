@@ -13,7 +13,7 @@ from proxy.net.http2 import fields, frames
 from proxy.net.http2.connection import Connection
 from proxy.net.http2.frames import Code, ConnectionFault, Setting, StreamFault
 from proxy.net.http2.stream import Stream
-from proxy.net.limits import FRAME_SIZE, HEAD_TIMEOUT, STREAM_WINDOW
+from proxy.net.limits import FRAME_SIZE, HEAD_TIMEOUT, STREAM_WINDOW, UNREAD_REPLY
 from proxy.net.refusal import grpc_status
 from proxy.ports import Reply
 
@@ -24,7 +24,7 @@ _DRAIN_PING = b"vecferry"
 class ClientStream(Stream):
     """ends.ClientEnd"""
 
-    __slots__ = ("connection", "exchange", "final", "head", "sent_head")
+    __slots__ = ("connection", "exchange", "final", "head", "sent_head", "stalled")
     version = Version.HTTP2
 
     def __init__(self, connection: ClientConnection, stream_id: int, head: RequestHead) -> None:
@@ -33,6 +33,7 @@ class ClientStream(Stream):
         self.head = head
         self.exchange: Way = OVER
         self.sent_head = False
+        self.stalled: float | None = None  # for how long nothing of what waits was taken, as sweep sees it
         self.final = False  # after the reply the rest of the request is of no use
 
     def arrived(self, piece: Piece) -> None:
@@ -41,6 +42,7 @@ class ClientStream(Stream):
             self.connection.forget(self)
 
     def drained(self, size: int) -> None:
+        self.stalled = None
         self.exchange.reply_drained(size)
 
     def ended(self) -> None:
@@ -81,6 +83,15 @@ class ClientStream(Stream):
     def read(self, pieces: Sequence[Piece]) -> Reply:
         return read_reply(pieces)
 
+    def sweep(self, now: float) -> None:
+        self.exchange.sweep(now)
+        if not self.queue:
+            self.stalled = None
+        elif self.stalled is None:
+            self.stalled = now
+        elif now - self.stalled > UNREAD_REPLY:
+            self._reset(Code.CANCEL)
+
     def _reset(self, code: int) -> None:
         self.connection.reset(self, code)
         self.connection.forget(self)
@@ -105,6 +116,7 @@ class ClientConnection(Connection[ClientStream]):
         self._preface = True
         self._told = False  # our last GOAWAY is out
         self._used = self._loop.time()
+        self._draining_since = 0.0
         self._head_since: float | None = None  # for how long one is incomplete, as sweep sees it
 
     def opening(self) -> bytes:
@@ -180,14 +192,18 @@ class ClientConnection(Connection[ClientStream]):
         """No stream is lost: only when the client has seen the first GOAWAY (its PING comes back) the second names the last."""
         if not self.draining and not self.closed:
             self.draining = True
+            self._draining_since = self._loop.time()
             self.sender.put(frames.goaway(frames.MAX_STREAM_ID, Code.NO_ERROR, "the proxy is going away"))
             self.sender.put(frames.frame(frames.PING, 0, 0, _DRAIN_PING))
 
     def pong(self, payload: bytes) -> None:
         if self.draining and not self._told and payload == _DRAIN_PING:
-            self._told = True
-            self.sender.put(frames.goaway(self.last_stream_id, Code.NO_ERROR))
-            self._close_if_drained()
+            self._name_last()
+
+    def _name_last(self) -> None:
+        self._told = True
+        self.sender.put(frames.goaway(self.last_stream_id, Code.NO_ERROR))
+        self._close_if_drained()
 
     def _close_if_drained(self) -> None:
         if self._told and not self.streams and not self.closed:
@@ -202,7 +218,10 @@ class ClientConnection(Connection[ClientStream]):
         if self.streams:
             self._used = now
             for stream in list(self.streams.values()):
-                stream.exchange.sweep(now)
+                stream.sweep(now)
+        elif self.draining:
+            if now - self._draining_since > HEAD_TIMEOUT and not self.closed:  # nobody is there to answer the PING
+                self._name_last()
         elif now - self._used > self._around.relay.idle_timeout:
             self.drain()
         self._await_head(now)

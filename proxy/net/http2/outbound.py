@@ -12,7 +12,7 @@ from proxy.errors import Unavailable
 from proxy.net.ends import Caller, Failure, Kind, Piece, Rewrite, UpstreamEnd
 from proxy.net.http2 import fields, frames
 from proxy.net.http2.connection import Connection
-from proxy.net.http2.frames import Code, Setting
+from proxy.net.http2.frames import Code, Setting, StreamFault
 from proxy.net.http2.stream import Stream
 from proxy.net.limits import FRAME_SIZE, STREAM_WINDOW, Flood
 
@@ -90,8 +90,9 @@ class UpstreamConnection(Connection[UpstreamStream]):
 
     @property
     def room(self) -> bool:
-        used = len(self.streams) + len(self._unsent)
-        return not self.draining and not self.closed and used < self._max_streams and self.last_stream_id < _LAST_ID
+        if self.draining or self.closed or self.last_stream_id + 2 * len(self._unsent) >= _LAST_ID:
+            return False
+        return len(self.streams) + len(self._unsent) < self._max_streams
 
     def open(self, caller: Caller) -> UpstreamStream:
         stream = UpstreamStream(self, caller)
@@ -104,6 +105,7 @@ class UpstreamConnection(Connection[UpstreamStream]):
         self.last_stream_id = stream.id = self.last_stream_id + 2 if self.last_stream_id else 1
         stream.window = self.sender.initial
         self.streams[stream.id] = stream
+        self.draining |= stream.id >= _LAST_ID
         return head if self._rewrite is None else head._replace(wire=fields.rewritten(head.wire, self._rewrite))
 
     def give_up(self, stream: UpstreamStream) -> None:
@@ -145,15 +147,28 @@ class UpstreamConnection(Connection[UpstreamStream]):
 
     def _kind(self, stream: UpstreamStream, block: bytes, end: bool) -> Kind:
         if stream.got_head:
+            if not end:
+                raise fields.Malformed("trailers that do not end the stream")
             return Kind.TRAILERS
-        if not end and 100 <= fields.status(block) < 200:
+        status = fields.status(block)
+        if status < 200:
+            if end or status in (0, 101):
+                raise fields.Malformed("a reply without a status, or with one that HTTP/2 does not have")
             return Kind.INTERIM
         stream.got_head = True
         return Kind.HEAD
 
     def stream_reset(self, stream: UpstreamStream, code: int) -> None:
         text = f"{self.name} reset the request: {_name(code)}"
-        self._fail_stream(stream, Failure(text, untaken=code == Code.REFUSED_STREAM, code=code))
+        self._over(stream, Failure(text, untaken=code == Code.REFUSED_STREAM, code=code))
+
+    def stream_broken(self, stream: UpstreamStream, fault: StreamFault) -> None:
+        self._over(stream, Failure(f"{self.name} broke the rules of HTTP/2: {fault}"))
+
+    def _over(self, stream: UpstreamStream, failure: Failure) -> None:
+        self._fail_stream(stream, failure)
+        self._freed(self)
+        self._close_if_drained()
 
     def _limit(self, flood: Flood) -> None:
         """What an upstream sends is caused by all clients together: no rate of it is a fault."""

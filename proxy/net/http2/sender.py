@@ -21,8 +21,11 @@ from proxy.net.http2.frames import (
     rst_stream,
 )
 from proxy.net.limits import WRITE_BUFFER
+from proxy.net.pieces import add_piece
 
 _FRAME = 16_384
+_UNCOPIED = 2**15
+"""Bytes of bodies from which on chunks are written as they are; fewer are cheaper to join."""
 _WINDOW = 65_535
 """A peer's before its SETTINGS say otherwise (RFC 9113, 6.5.2)."""
 
@@ -33,6 +36,8 @@ class Outflow(Protocol):
     id: int
     window: int
     queue: list[Piece]
+    skipped: int
+    """Bytes of the queue's first piece that are sent."""
 
     def ended(self) -> None:
         """Its last piece was sent."""
@@ -58,7 +63,7 @@ class Sender:
     def __init__(self, transport: asyncio.Transport) -> None:
         self._loop = asyncio.get_running_loop()
         self._transport = transport
-        self._out: list[bytes] = []
+        self._out: list[bytes | memoryview] = []
         self._pending = 0  # bytes of bodies in it
         self._scheduled = False
         self._paused = False
@@ -82,14 +87,18 @@ class Sender:
             self._send_block(stream, piece)
             return 0
         size = len(piece.wire)
-        if size > self.max_frame or size > stream.window or size > self.window:
+        if size > stream.window or size > self.window or size > WRITE_BUFFER:
             return self._enqueue(stream, piece)
-        self._send_data(stream, piece.wire, piece.end)
+        if size <= self.max_frame:
+            self._send_data(stream, piece.wire, piece.end)
+        else:
+            self._send_frames(stream, piece)
         return size
 
     def forget(self, stream: Outflow) -> None:
         """What waits in the stream is not sent any more."""
         stream.queue.clear()
+        stream.skipped = 0
         self._waiting.pop(stream.id, None)
 
     def reset(self, stream: Outflow, code: int) -> None:
@@ -99,8 +108,12 @@ class Sender:
     def flush(self) -> None:
         self._scheduled = False
         out, self._out = self._out, []
-        self._pending = 0
-        if out and not self._transport.is_closing():
+        pending, self._pending = self._pending, 0
+        if not out or self._transport.is_closing():
+            return
+        if pending > _UNCOPIED:
+            self._transport.writelines(out)
+        else:
             self._transport.write(out[0] if len(out) == 1 else b"".join(out))
 
     def pause(self) -> None:
@@ -124,8 +137,7 @@ class Sender:
         stream.window += size
         if stream.window > MAX_WINDOW:
             raise StreamFault(stream.id, Code.FLOW_CONTROL_ERROR, "the stream's window is too large")
-        if stream.queue:
-            self._pump()
+        self._pump_stream(stream)
 
     def set_initial(self, size: int, streams: list[Outflow]) -> None:
         """Changes the window of every stream by the difference, below zero too (RFC 9113, 6.9.2)."""
@@ -139,7 +151,7 @@ class Sender:
     # writing
 
     def _enqueue(self, stream: Outflow, piece: Piece) -> int:
-        stream.queue.append(piece)
+        add_piece(stream.queue, piece)
         self._waiting[stream.id] = stream
         self._pump_stream(stream)
         return 0
@@ -164,23 +176,32 @@ class Sender:
             self._shift(stream)
             self._send_block(stream, piece)
             return True
-        size = min(len(piece.wire), self.max_frame, stream.window, self.window)
-        if size <= 0 and piece.wire:
+        left = len(piece.wire) - stream.skipped
+        size = min(left, self.max_frame, stream.window, self.window)
+        if size <= 0 and left:
             return False
-        if size == len(piece.wire):
+        payload = memoryview(piece.wire)[stream.skipped : stream.skipped + size]
+        if size == left:
             self._shift(stream)
         else:
-            stream.queue[0] = piece._replace(wire=piece.wire[size:])
-        self._send_data(stream, piece.wire[:size], piece.end and size == len(piece.wire))
+            stream.skipped += size
+        self._send_data(stream, payload, piece.end and size == left)
         stream.drained(size)
         return True
 
     def _shift(self, stream: Outflow) -> None:
         del stream.queue[0]
+        stream.skipped = 0
         if not stream.queue:
             self._waiting.pop(stream.id, None)
 
-    def _send_data(self, stream: Outflow, payload: bytes, end: bool) -> None:
+    def _send_frames(self, stream: Outflow, piece: Piece) -> None:
+        """All of it, of which the windows have room."""
+        wire, last = memoryview(piece.wire), len(piece.wire) - 1
+        for at in range(0, len(wire), self.max_frame):
+            self._send_data(stream, wire[at : at + self.max_frame], piece.end and at + self.max_frame > last)
+
+    def _send_data(self, stream: Outflow, payload: bytes | memoryview, end: bool) -> None:
         size = len(payload)
         stream.window -= size
         self.window -= size

@@ -11,13 +11,14 @@ from proxy.net.limits import STREAM_WINDOW
 class Stream:
     """One stream of one connection; subclasses join it to an exchange."""
 
-    __slots__ = ("due", "expected", "got_end", "got_head", "granted", "id", "queue", "sender", "sent_end", "window")
+    __slots__ = ("due", "expected", "got_end", "got_head", "granted", "id", "queue", "sender", "sent_end", "skipped", "window")
 
     def __init__(self, sender: Sender, stream_id: int) -> None:
         self.sender = sender
         self.id = stream_id
         self.window = sender.initial  # what the peer lets us send
         self.queue: list[Piece] = []
+        self.skipped = 0
         self.granted = STREAM_WINDOW  # what we let the peer send
         self.due = 0  # bytes gone on, not yet granted again
         self.expected: int | None = None  # bytes of body still to come, where the peer declared them

@@ -16,7 +16,7 @@ from proxy.backends.milvus.backend import MilvusBackend
 from proxy.backends.milvus.features import FEATURES
 from proxy.clock import SystemClock
 from proxy.config import SideConfig
-from proxy.frontends.milvus import MilvusFrontend
+from proxy.frontends.milvus.frontend import MilvusFrontend
 from proxy.model.feature import Feature, Support
 from proxy.model.schema import Product
 from proxy.ports import Backend, Catalog

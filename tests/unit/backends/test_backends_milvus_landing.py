@@ -13,13 +13,13 @@ import numpy as np
 import orjson
 import pytest
 from fakes.plain_parts import PlainCatalog
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from proxy.app import BACKENDS
 from proxy.backends.milvus.fit import fit, unsupported
 from proxy.backends.milvus.foreign_ids import parse_id, stored_id
-from proxy.backends.milvus.foreign_large import LARGE, MAX_JSON, is_large
+from proxy.backends.milvus.foreign_large import LARGE, MAX_JSON, REST
 from proxy.backends.milvus.foreign_names import (
     FIELD_NAME,
     PayloadNames,
@@ -42,6 +42,7 @@ from proxy.model.operation import CreateIndex, DropIndex, Search
 from proxy.model.point import GeoPoint, Key, Point, PointId, Sparse, Vector
 from proxy.model.schema import DType, Field, FieldType, IdKind, Metric, Product, Schema, VectorField, VectorKind
 
+PATIENT = settings(deadline=None, max_examples=60)
 NEW, OLD = generation_of("v2.4.1"), generation_of("v2.3.5")
 NAME = "my-docs"
 UNNAMED = Schema(NAME, {"": VectorField("", VectorKind.DENSE, 2, Metric.COSINE)}, id_kind=IdKind.UINT64_OR_UUID)
@@ -104,6 +105,7 @@ def order(identity: PointId) -> tuple[bool, Any]:
 # ---- names ----
 
 
+@PATIENT
 @given(NAMES)
 def test_any_name_becomes_one_that_milvus_takes_and_comes_back(name: str) -> None:
     assert parse_identifier(identifier(name)) == name
@@ -119,6 +121,7 @@ def test_names_that_milvus_takes_are_kept() -> None:
     assert not vector_column("__id__").startswith("__")
 
 
+@PATIENT
 @given(st.sets(st.sampled_from(OURS) | NAMES), st.sets(st.sampled_from(OURS)))
 def test_payload_names_meet_no_column_and_not_each_other(names: set[str], columns: set[str]) -> None:
     mapping = PayloadNames.beside(columns)
@@ -132,6 +135,7 @@ def test_payload_names_meet_no_column_and_not_each_other(names: set[str], column
 # ---- ids ----
 
 
+@PATIENT
 @given(st.lists(QDRANT_IDS))
 def test_qdrants_ids_are_texts_in_qdrants_order(ids: list[PointId]) -> None:
     stored = [str(stored_id(each, IdKind.UINT64_OR_UUID)) for each in ids]
@@ -140,6 +144,7 @@ def test_qdrants_ids_are_texts_in_qdrants_order(ids: list[PointId]) -> None:
     assert [parse_id(text, IdKind.UINT64_OR_UUID) for text in sorted(stored)] == sorted(ids, key=order)
 
 
+@PATIENT
 @given(st.lists(st.uuids()))
 def test_uuids_are_texts_in_their_order(ids: list[PointId]) -> None:
     stored = [str(stored_id(each, IdKind.UUID)) for each in ids]
@@ -168,6 +173,7 @@ def test_a_key_that_we_did_not_write_is_told() -> None:
 # ---- points ----
 
 
+@PATIENT
 @given(st.lists(QDRANT_IDS, min_size=1, max_size=3, unique=True), PAYLOADS)
 def test_points_come_back_as_they_went(ids: list[PointId], payload: dict[str, Any]) -> None:
     went = [point(each, payload) for each in ids]
@@ -196,6 +202,22 @@ def test_a_point_has_the_vectors_that_it_had_and_no_others(vectors: dict[str, Ve
 
     assert equal(went, came, MANY, 0)
     assert all(isinstance(v, Sparse) or v.dtype == vectors[name].dtype for name, v in came.vectors.items())
+
+
+def test_where_nothing_of_ours_is_our_names_are_the_clients() -> None:
+    plain = replace(UNNAMED, id_kind=IdKind.INT64)
+    payload: dict[str, Any] = {"": 0, "__rest__": ["x"], "__has_vector": 0, "id": 5, "vector": None}
+
+    (came,) = through(landing_of(plain), point(-7, payload))
+
+    assert equal(point(-7, payload), came, plain, 0)
+
+
+def test_a_row_of_another_length_never_shifts_its_neighbours() -> None:
+    rows = [point(n, None, image=np.ones(length, "f4")) for n, length in enumerate((1, 3))]
+
+    with pytest.raises(Refused, match="dimension"):
+        landing_of(MANY).stored_points(rows)
 
 
 def test_a_point_without_any_vector_comes_back_without() -> None:
@@ -230,7 +252,6 @@ def test_a_payload_beyond_the_dynamic_field_is_whole_in_texts_beside_what_fits()
     (row,) = landing.stored_points([point(1, payload)])
     (came,) = through(landing, point(1, payload))
 
-    assert is_large(row)
     assert row.payload.keys() == {"b", "c", "d", "_vector", "__has_vector", "__rest__"}
     assert len(orjson.dumps({name: row.payload[name] for name in ("b", "c", "d", "_vector")})) <= MAX_JSON
     assert all(len(text) <= 65_535 and text.isascii() for text in row.payload["__rest__"])
@@ -241,7 +262,7 @@ def test_a_payload_beyond_the_dynamic_field_is_whole_in_texts_beside_what_fits()
 def test_only_what_does_not_fit_is_put_beside(length: int, large: bool) -> None:
     (row,) = landing_of(UNNAMED).stored_points([point(1, {"a": "x" * length})])
 
-    assert is_large(row) is large
+    assert bool(row.payload[REST]) is large
     assert matches(LARGE, row) is large
 
 
@@ -349,7 +370,7 @@ def test_a_fit_tells_what_changes_on_the_way() -> None:
 
     said = "\n".join(found.losses)
     assert found.refusals == ()
-    assert found.target["collection"] == "my_x2d_docs"
+    assert orjson.loads(orjson.dumps(found.target))["collection"] == "my_x2d_docs"
     assert found.target["indexes"]["words"] == {"index_type": "SPARSE_INVERTED_INDEX", "metric_type": "IP"}
     for part in ("named my_x2d_docs", "__id__", "is the field my_x2d_text", "float32 instead of uint8", "negative", "64 KB",
                  "without a payload index, so that filters on them are slower: image", "image as _image"):  # fmt: skip

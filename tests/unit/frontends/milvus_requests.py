@@ -9,7 +9,7 @@ from pymilvus.grpc_gen import milvus_pb2, schema_pb2
 
 from proxy.errors import NotFound
 from proxy.frontends import grpc
-from proxy.frontends.milvus import MilvusFrontend
+from proxy.frontends.milvus.frontend import MilvusFrontend
 from proxy.frontends.milvus.routes import SERVICE
 from proxy.milvus.schema import key_values, schema_of
 from proxy.model.schema import Schema

@@ -9,7 +9,8 @@ from pymilvus.grpc_gen import common_pb2, milvus_pb2, schema_pb2
 from proxy.errors import NotFound, ProxyError, Reason, Refused, Throttled, Unavailable
 from proxy.frontends import grpc
 from proxy.frontends.grpc import Code, failed, status_of
-from proxy.frontends.milvus.routes import CALLS, METHODS
+from proxy.frontends.milvus.messages import CALLS
+from proxy.frontends.milvus.routes import METHODS
 from proxy.model.operation import Opaque, Put, Remove
 from proxy.model.point import Key
 from proxy.ports import Kind, Outcome, Reply, Request

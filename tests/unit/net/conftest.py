@@ -6,8 +6,13 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
+import h2.events
 import pytest
 import uvloop
+from net_h1_peers import Client as Http1Client
+from net_h1_peers import Server as Http1Server
+from net_h2_peers import Peer
+from net_h2_peers import Upstream as Http2Server
 
 from proxy.config import ListenTls, RelayConfig, TlsConfig
 from proxy.net.limits import Budget
@@ -47,7 +52,7 @@ class Proxy:
         self.listener = listener
         self.handler = handler
         self.host, _, port = listener.address.rpartition(":")
-        self.port = int(port)
+        self.port = 0 if self.host == "unix" else int(port)
 
     @property
     def address(self) -> str:
@@ -138,3 +143,50 @@ class Notes:
 @pytest.fixture
 def notes() -> type[Notes]:
     return Notes
+
+
+@pytest.fixture
+async def h1_server() -> AsyncIterator[Http1Server]:
+    server = Http1Server()
+    await server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+async def h1_proxy(h1_server: Http1Server, start: Start) -> Proxy:
+    return await start(h1_server.url, bridge=0.5)
+
+
+@pytest.fixture
+async def h1_client(h1_proxy: Proxy) -> AsyncIterator[Http1Client]:
+    reader, writer = await asyncio.open_connection(h1_proxy.host, h1_proxy.port)
+    yield Http1Client(reader, writer)
+    writer.close()
+
+
+@pytest.fixture
+async def h2_server() -> AsyncIterator[Http2Server]:
+    server = Http2Server()
+    await server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+async def h2_connect() -> AsyncIterator[Callable[..., Awaitable[Peer]]]:
+    """The h2 library as a client of a proxy, when it has read the proxy's SETTINGS."""
+    peers: list[Peer] = []
+    tasks: set[asyncio.Task[None]] = set()
+
+    async def connect(proxy: Proxy, *, stubborn: bool = False) -> Peer:
+        peer = Peer(*await asyncio.open_connection(proxy.host, proxy.port), client=True, stubborn=stubborn)
+        peers.append(peer)
+        tasks.add(asyncio.get_running_loop().create_task(peer.run()))
+        await peer.first(h2.events.RemoteSettingsChanged)
+        return peer
+
+    yield connect
+    for peer in peers:
+        peer.writer.transport.abort()
+    await asyncio.gather(*tasks)

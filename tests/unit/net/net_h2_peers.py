@@ -10,16 +10,28 @@ import h2.config
 import h2.connection
 import h2.events
 import h2.settings
+import hpack
 from net_ports import Port
 
 GRPC = [("content-type", "application/grpc"), ("te", "trailers")]
+
+
+class Stubborn(hpack.Encoder):
+    """Keeps its table whatever the other side's SETTINGS say."""
+
+    @property
+    def header_table_size(self) -> int:
+        return 4096
+
+    @header_table_size.setter
+    def header_table_size(self, value: int) -> None: ...
 
 
 class Peer:
     """Reads events into a list; `on` answers them as they come."""
 
     def __init__(
-        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, client: bool, table: int | None = None
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, client: bool, stubborn: bool = False
     ) -> None:
         self.reader, self.writer = reader, writer
         config = h2.config.H2Configuration(client_side=client, header_encoding="utf-8", validate_outbound_headers=False)
@@ -29,8 +41,8 @@ class Peer:
         self.grant = True
         self.closed = False
         self._changed = asyncio.Event()
-        if table is not None:  # keeps a table whatever the other side's SETTINGS say
-            self.h2.encoder.header_table_size = table
+        if stubborn:
+            self.h2.encoder = Stubborn()
 
     async def run(self) -> None:
         self.h2.initiate_connection()
@@ -107,12 +119,12 @@ class Upstream(Port):
         self.on = echo
         self.peers: list[Peer] = []
         self.settings: dict[h2.settings.SettingCodes, int] = {}
-        self.table: int | None = None
+        self.stubborn = False
         self.grant = True
         self.came = asyncio.Event()
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        peer = Peer(reader, writer, client=False, table=self.table)
+        peer = Peer(reader, writer, client=False, stubborn=self.stubborn)
         peer.on, peer.grant = self.on, self.grant
         peer.h2.local_settings = h2.settings.Settings(client=False, initial_values=self.settings)
         peer.h2.local_settings.update(self.settings)

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 
 import pytest
+from net_frames import PREFACE, frame
 from net_h2_peers import Upstream
 
 from proxy.net.ends import Rewrite
@@ -19,14 +20,9 @@ from proxy.net.http2.fields import encode
 from proxy.net.limits import Budget
 from proxy.ports import RelayTo, Reply, Request
 
-PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 SETTINGS = b"\0\0\0\4\0\0\0\0\0"
 HEAD = encode([(b":method", b"POST"), (b":scheme", b"http"), (b":path", b"/"), (b":authority", b"x")])
 GET = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
-
-
-def frame(kind: int, flags: int, stream_id: int, payload: bytes = b"") -> bytes:
-    return len(payload).to_bytes(3) + bytes((kind, flags)) + stream_id.to_bytes(4) + payload
 
 
 @pytest.fixture

@@ -7,7 +7,9 @@ from collections.abc import AsyncIterator
 from typing import NamedTuple
 
 import h2.events
+import psutil
 import pytest
+from net_frames import PREFACE, frame
 from net_h2_peers import Peer, Upstream
 
 from proxy.net.http2.fields import encode
@@ -15,11 +17,6 @@ from proxy.net.limits import FLOODS, Budget, Flood
 
 HEAD = encode([(b":method", b"POST"), (b":scheme", b"http"), (b":path", b"/"), (b":authority", b"x")])
 CALM, PROTOCOL, FLOW, SIZE, CLOSED, COMPRESSION = 11, 1, 3, 6, 5, 9
-PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
-
-
-def frame(kind: int, flags: int, stream_id: int, payload: bytes = b"") -> bytes:
-    return len(payload).to_bytes(3) + bytes((kind, flags)) + stream_id.to_bytes(4) + payload
 
 
 class Seen(NamedTuple):
@@ -153,6 +150,8 @@ BREAKING = {
     "a short GOAWAY": (frame(7, 0, 0, bytes(7)), PROTOCOL),
     "padding longer than its frame": (frame(1, 4, 1, HEAD) + frame(0, 8, 1, b"\xff1"), PROTOCOL),
     "a reference to an empty table": (frame(1, 4, 1, HEAD + b"\xbe"), COMPRESSION),
+    "a table larger than our settings allow": (frame(4, 1, 0) + frame(1, 4, 1, b"\x21" + HEAD), COMPRESSION),
+    "such a table behind none": (frame(4, 1, 0) + frame(1, 4, 1, b"\x20\x3f\xe1\x1f" + HEAD), COMPRESSION),
     "a block cut short": (frame(1, 4, 1, HEAD + b"\0\5ab"), COMPRESSION),
     "a preface without settings": (b"", None),
 }
@@ -182,6 +181,18 @@ MALFORMED = {
     "another te": block(METHOD, SCHEME, PATH, (b"te", b"gzip")),
     "no path": block(METHOD, SCHEME),
     "an empty path": block(METHOD, SCHEME, (b":path", b"")),
+    "a blank in the path": block(METHOD, SCHEME, (b":path", b"/a b")),
+    "a line break in the path": block(METHOD, SCHEME, (b":path", b"/a\r\nb: c")),
+    "a fragment": block(METHOD, SCHEME, (b":path", b"/a#b")),
+    "a star": block(METHOD, SCHEME, (b":path", b"*")),
+    "a whole address": block(METHOD, SCHEME, (b":path", b"http://x/")),
+    "a method that is no word": block((b":method", b"GET /x"), SCHEME, PATH),
+    "a scheme that is no word": block(METHOD, (b":scheme", b"http://x"), PATH),
+    "a user in the authority": block(METHOD, SCHEME, PATH, (b":authority", b"x@y")),
+    "a path in the authority": block(METHOD, SCHEME, PATH, (b":authority", b"x/y")),
+    "another host than the authority": block(METHOD, SCHEME, PATH, (b":authority", b"x"), (b"host", b"y")),
+    "two hosts": block(METHOD, SCHEME, PATH, (b"host", b"x"), (b"host", b"y")),
+    "the same host twice": block(METHOD, SCHEME, PATH, (b"host", b"x"), (b"host", b"x")),
     "two paths": block(METHOD, SCHEME, PATH, PATH),
     "a path after a field": block(METHOD, SCHEME, (b"x", b"1"), PATH),
     "a status in a request": block(METHOD, SCHEME, PATH, (b":status", b"200")),
@@ -252,3 +263,28 @@ async def test_an_upstream_that_breaks_the_rules_is_left_and_told(server, start)
         await peer.first(h2.events.StreamEnded, 1)
         peer.writer.transport.abort()
     assert dict(peer.of(h2.events.ResponseReceived, 1)[0].headers)[":status"] == "502"
+
+
+async def test_a_body_in_frames_of_one_byte_costs_about_its_bytes(raw, proxy):
+    proxy.handler.act = lambda exchange: None
+    raw.writer.write(frame(1, 4, 1, HEAD) + frame(1, 4, 3, HEAD))
+    before, count = psutil.Process().memory_info().rss, 200_000
+    for _ in range(0, count, 1000):
+        raw.writer.write((frame(0, 0, 1, b"x") + frame(0, 0, 3, b"y")) * 1000)
+        await raw.writer.drain()
+    async with asyncio.timeout(30):
+        while proxy.listener.stats().buffered < 2 * count:  # noqa: ASYNC110  nobody rings a bell
+            await asyncio.sleep(0.01)
+    grown = psutil.Process().memory_info().rss - before
+    assert grown < 15 * 2**20
+
+
+async def test_small_frames_keep_their_order_before_large_ones_and_trailers(raw, server):
+    parts = [b"a", b"b", b"L" * 5000, b"c", b"d", b"e"]
+    bodies = b"".join(frame(0, 0, stream, part) for part in parts for stream in (1, 3))
+    raw.writer.write(frame(1, 4, 1, HEAD) + frame(1, 4, 3, HEAD) + bodies)
+    raw.writer.write(frame(1, 5, 1, encode([(b"x", b"y")])) + frame(0, 1, 3, b"f"))
+    await asyncio.wait_for(server.came.wait(), 5)
+    await server.peers[0].until(lambda: len(server.peers[0].of(h2.events.StreamEnded)) == 2)
+    assert server.peers[0].body(1) == b"".join(parts)
+    assert server.peers[0].body(3) == b"".join(parts) + b"f"

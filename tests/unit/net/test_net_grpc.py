@@ -8,99 +8,29 @@ from collections.abc import AsyncIterator
 import grpc
 import grpc.aio
 import pytest
+from net_grpc_service import UNLIMITED, Signals, serve
 
 BIG = 3 * 2**20 + 17
 
 
-class Signals:
-    """What a running call tells its test."""
-
-    started: asyncio.Event
-    ended: asyncio.Event
-
-
 @pytest.fixture(autouse=True)
 async def signals() -> None:
-    Signals.started, Signals.ended = asyncio.Event(), asyncio.Event()
-
-
-async def echo(request: bytes, context: grpc.aio.ServicerContext) -> bytes:
-    metadata = dict(context.invocation_metadata() or ())
-    await context.send_initial_metadata((("x-seen", str(metadata.get("x-sent"))),))
-    context.set_trailing_metadata((("x-last", "trailer"),))
-    return request
-
-
-async def refuse(request: bytes, context: grpc.aio.ServicerContext) -> bytes:
-    await context.abort(grpc.StatusCode.NOT_FOUND, "nothing é 100 % here")
-
-
-async def sleep(request: bytes, context: grpc.aio.ServicerContext) -> bytes:
-    Signals.started.set()
-    try:
-        await asyncio.sleep(30)
-    finally:
-        Signals.ended.set()
-    return request
-
-
-async def nap(request: bytes, context: grpc.aio.ServicerContext) -> bytes:
-    Signals.started.set()
-    await asyncio.sleep(0.1)
-    return request
-
-
-async def remaining(request: bytes, context: grpc.aio.ServicerContext) -> bytes:
-    return b"%d" % round(context.time_remaining() or -1)
-
-
-async def count(request: bytes, context: grpc.aio.ServicerContext) -> AsyncIterator[bytes]:
-    for number in range(int(request)):
-        yield b"%d" % number
-
-
-async def total(requests: AsyncIterator[bytes], context: grpc.aio.ServicerContext) -> bytes:
-    return b"%d" % sum([len(request) async for request in requests])
-
-
-async def talk(requests: AsyncIterator[bytes], context: grpc.aio.ServicerContext) -> AsyncIterator[bytes]:
-    async for request in requests:
-        yield request * 2
-
-
-METHODS = {
-    "/t/echo": grpc.unary_unary_rpc_method_handler(echo),
-    "/t/refuse": grpc.unary_unary_rpc_method_handler(refuse),
-    "/t/sleep": grpc.unary_unary_rpc_method_handler(sleep),
-    "/t/nap": grpc.unary_unary_rpc_method_handler(nap),
-    "/t/remaining": grpc.unary_unary_rpc_method_handler(remaining),
-    "/t/count": grpc.unary_stream_rpc_method_handler(count),
-    "/t/total": grpc.stream_unary_rpc_method_handler(total),
-    "/t/talk": grpc.stream_stream_rpc_method_handler(talk),
-}
-
-
-class Service(grpc.GenericRpcHandler):
-    def service(self, details: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler | None:
-        return METHODS.get(details.method)
-
-
-UNLIMITED = [("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1)]
+    Signals.clear()
 
 
 @pytest.fixture
 async def server() -> AsyncIterator[str]:
-    server = grpc.aio.server(options=UNLIMITED)
-    server.add_generic_rpc_handlers((Service(),))
-    port = server.add_insecure_port("127.0.0.1:0")
-    await server.start()
-    yield f"http://127.0.0.1:{port}"
+    server, url = await serve()
+    yield url
     await server.stop(None)
 
 
-@pytest.fixture
-async def proxy(server, start):
-    return await start(server)
+@pytest.fixture(params=["one hop", "through a Unix socket"])
+async def proxy(server, start, tmp_path, request):
+    if request.param == "one hop":
+        return await start(server)
+    inner = await start(server, address=f"unix:{tmp_path}/core.sock")
+    return await start(inner.address)
 
 
 @pytest.fixture

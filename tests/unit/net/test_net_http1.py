@@ -5,456 +5,319 @@ from __future__ import annotations
 import asyncio
 import socket
 import struct
-from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
-from net_ports import Port
+from net_h1_peers import OK
 
 from proxy.ports import RelayTo, Reply, Request
-
-Script = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
-OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
-
-
-class Server(Port):
-    """Plays a script on each connection, and writes down the heads it saw."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.script: Script = self.answer_ok
-        self.heads: list[bytes] = []
-        self.connections = 0
-
-    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self.connections += 1
-        await self.script(reader, writer)
-
-    async def head(self, reader: asyncio.StreamReader) -> bytes:
-        head = await reader.readuntil(b"\r\n\r\n")
-        self.heads.append(head)
-        return head
-
-    async def answer_ok(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        while True:
-            head = await self.head(reader)
-            length = next((int(line[15:]) for line in head.split(b"\r\n") if line.lower().startswith(b"content-length")), 0)
-            await reader.readexactly(length)
-            writer.write(OK)
-
-
-@pytest.fixture
-async def server() -> AsyncIterator[Server]:
-    server = Server()
-    await server.start()
-    yield server
-    server.stop()
-
-
-@pytest.fixture
-async def proxy(server, start):
-    return await start(server.url, bridge=0.5)
-
-
-class Client:
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self.reader = reader
-        self.writer = writer
-
-    def send(self, wire: bytes) -> None:
-        self.writer.write(wire)
-
-    async def receive(self, wire: bytes) -> None:
-        async with asyncio.timeout(5):
-            assert await self.reader.readexactly(len(wire)) == wire
-
-    async def receive_head(self) -> bytes:
-        async with asyncio.timeout(5):
-            return await self.reader.readuntil(b"\r\n\r\n")
-
-    async def rest(self) -> bytes:
-        async with asyncio.timeout(5):
-            return await self.reader.read()
-
-
-@pytest.fixture
-async def client(proxy) -> AsyncIterator[Client]:
-    reader, writer = await asyncio.open_connection(proxy.host, proxy.port)
-    yield Client(reader, writer)
-    writer.close()
-
 
 GET = b"GET /a?b=c HTTP/1.1\r\nHost: x\r\nX-Odd-Case: y\r\n\r\n"
 
 
-async def test_head_and_reply_pass_untouched(client, server):
-    client.send(GET)
-    await client.receive(OK)
-    assert server.heads == [GET]
+async def test_head_and_reply_pass_untouched(h1_client, h1_server):
+    h1_client.send(GET)
+    await h1_client.receive(OK)
+    assert h1_server.heads == [GET]
 
 
-async def test_a_connection_serves_request_after_request(client, server):
+async def test_a_connection_serves_request_after_request(h1_client, h1_server):
     for _ in range(3):
-        client.send(GET)
-        await client.receive(OK)
-    assert server.connections == 1
+        h1_client.send(GET)
+        await h1_client.receive(OK)
+    assert h1_server.connections == 1
 
 
-async def test_pipelined_requests_are_answered_in_order(client, server):
-    client.send(GET * 2 + b"POST /b HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nabc" + GET)
-    await client.receive(OK * 4)
-    assert [head.split()[1] for head in server.heads] == [b"/a?b=c", b"/a?b=c", b"/b", b"/a?b=c"]
+async def test_pipelined_requests_are_answered_in_order(h1_client, h1_server):
+    h1_client.send(GET * 2 + b"POST /b HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nabc" + GET)
+    await h1_client.receive(OK * 4)
+    assert [head.split()[1] for head in h1_server.heads] == [b"/a?b=c", b"/a?b=c", b"/b", b"/a?b=c"]
 
 
-async def test_a_head_may_come_byte_by_byte(client):
+async def test_a_head_may_come_byte_by_byte(h1_client):
     for byte in GET:
-        client.send(bytes([byte]))
+        h1_client.send(bytes([byte]))
         await asyncio.sleep(0)
-    await client.receive(OK)
+    await h1_client.receive(OK)
 
 
-async def test_a_chunked_body_passes_as_it_came(client, server):
+async def test_a_chunked_body_passes_as_it_came(h1_client, h1_server):
     wire = b"3;x=y\r\nabc\r\n10\r\n0123456789abcdef\r\n0\r\nX-T: 1\r\n\r\n"
 
     async def script(reader, writer):
-        await server.head(reader)
+        await h1_server.head(reader)
         assert await reader.readexactly(len(wire)) == wire
         writer.write(OK)
 
-    server.script = script
-    client.send(b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n" + wire[:7])
+    h1_server.script = script
+    h1_client.send(b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n" + wire[:7])
     await asyncio.sleep(0.01)
-    client.send(wire[7:])
-    await client.receive(OK)
+    h1_client.send(wire[7:])
+    await h1_client.receive(OK)
 
 
-async def test_a_chunked_reply_passes_and_the_connection_lives_on(client, server):
+async def test_a_chunked_reply_passes_and_the_connection_lives_on(h1_client, h1_server):
     wire = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n"
 
     async def script(reader, writer):
-        while await server.head(reader):
+        while await h1_server.head(reader):
             writer.write(wire)
 
-    server.script = script
+    h1_server.script = script
     for _ in range(2):
-        client.send(GET)
-        await client.receive(wire)
-    assert server.connections == 1
+        h1_client.send(GET)
+        await h1_client.receive(wire)
+    assert h1_server.connections == 1
 
 
-async def test_a_reply_without_a_length_ends_with_its_connection(client, server):
+async def test_a_reply_without_a_length_ends_with_its_connection(h1_client, h1_server):
     async def script(reader, writer):
-        await server.head(reader)
+        await h1_server.head(reader)
         writer.write(b"HTTP/1.1 200 OK\r\nX: y\r\n\r\nuntil the end")
 
-    server.script = script
-    client.send(GET)
-    assert await client.rest() == b"HTTP/1.1 200 OK\r\nX: y\r\nConnection: close\r\n\r\nuntil the end"
+    h1_server.script = script
+    h1_client.send(GET)
+    assert await h1_client.rest() == b"HTTP/1.1 200 OK\r\nX: y\r\nConnection: close\r\n\r\nuntil the end"
 
 
-async def test_a_reply_to_head_has_no_body(client, server):
+async def test_a_reply_to_head_has_no_body(h1_client, h1_server):
     async def script(reader, writer):
-        while await server.head(reader):
+        while await h1_server.head(reader):
             writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\n")
 
-    server.script = script
+    h1_server.script = script
     for _ in range(2):
-        client.send(b"HEAD / HTTP/1.1\r\nHost: x\r\n\r\n")
-        await client.receive(b"HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\n")
-    assert server.connections == 1
+        h1_client.send(b"HEAD / HTTP/1.1\r\nHost: x\r\n\r\n")
+        await h1_client.receive(b"HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\n")
+    assert h1_server.connections == 1
 
 
 @pytest.mark.parametrize("status", [b"204 No Content", b"304 Not Modified"])
-async def test_these_replies_have_no_body(client, server, status):
+async def test_these_replies_have_no_body(h1_client, h1_server, status):
     async def script(reader, writer):
-        while await server.head(reader):
+        while await h1_server.head(reader):
             writer.write(b"HTTP/1.1 %s\r\nX: y\r\n\r\n" % status)
 
-    server.script = script
+    h1_server.script = script
     for _ in range(2):
-        client.send(GET)
-        await client.receive(b"HTTP/1.1 %s\r\nX: y\r\n\r\n" % status)
+        h1_client.send(GET)
+        await h1_client.receive(b"HTTP/1.1 %s\r\nX: y\r\n\r\n" % status)
 
 
-async def test_the_client_is_told_to_continue(client, server):
-    client.send(b"POST / HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 3\r\n\r\n")
-    await client.receive(b"HTTP/1.1 100 Continue\r\n\r\n")
-    client.send(b"abc")
-    await client.receive(OK)
-    assert b"Expect" not in server.heads[0]
+async def test_the_client_is_told_to_continue(h1_client, h1_server):
+    h1_client.send(b"POST / HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 3\r\n\r\n")
+    await h1_client.receive(b"HTTP/1.1 100 Continue\r\n\r\n")
+    h1_client.send(b"abc")
+    await h1_client.receive(OK)
+    assert b"Expect" not in h1_server.heads[0]
 
 
-async def test_other_expectations_are_refused(client):
-    client.send(b"POST / HTTP/1.1\r\nHost: x\r\nExpect: wonders\r\nContent-Length: 3\r\n\r\nabc")
-    assert (await client.rest()).startswith(b"HTTP/1.1 417 ")
+async def test_other_expectations_are_refused(h1_client):
+    h1_client.send(b"POST / HTTP/1.1\r\nHost: x\r\nExpect: wonders\r\nContent-Length: 3\r\n\r\nabc")
+    assert (await h1_client.rest()).startswith(b"HTTP/1.1 417 ")
 
 
-async def test_interim_replies_pass_before_the_reply(client, server):
+async def test_interim_replies_pass_before_the_reply(h1_client, h1_server):
     early = b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n"
 
     async def script(reader, writer):
-        while await server.head(reader):
+        while await h1_server.head(reader):
             writer.write(early + OK)
 
-    server.script = script
+    h1_server.script = script
     for _ in range(2):
-        client.send(GET)
-        await client.receive(early + OK)
+        h1_client.send(GET)
+        await h1_client.receive(early + OK)
 
 
-async def test_a_reply_before_the_end_of_the_request_arrives(client, server):
+async def test_a_reply_before_the_end_of_the_request_arrives(h1_client, h1_server):
     early = b"HTTP/1.1 413 Too Large\r\nContent-Length: 2\r\n\r\nno"
 
     async def script(reader, writer):
-        await server.head(reader)
+        await h1_server.head(reader)
         writer.write(early)
         await reader.read()
 
-    server.script = script
-    client.send(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\n\r\n" + b"x" * 5000)
-    assert await client.rest() == early
+    h1_server.script = script
+    h1_client.send(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\n\r\n" + b"x" * 5000)
+    assert await h1_client.rest() == early
 
 
-async def test_a_client_may_close_its_half_and_still_be_answered(client, server):
-    client.send(GET)
-    client.writer.write_eof()
-    assert (await client.rest()).endswith(b"\r\nok")
+async def test_a_client_may_close_its_half_and_still_be_answered(h1_client, h1_server):
+    h1_client.send(GET)
+    h1_client.writer.write_eof()
+    assert (await h1_client.rest()).endswith(b"\r\nok")
 
 
-async def test_upgrades_are_not_offered_and_the_request_is_served(client, server):
-    client.send(
+async def test_upgrades_are_not_offered_and_the_request_is_served(h1_client, h1_server):
+    h1_client.send(
         b"GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AA\r\n\r\n"
     )
-    await client.receive(OK)
-    assert server.heads == [b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"]
+    await h1_client.receive(OK)
+    assert h1_server.heads == [b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"]
 
 
-async def test_fields_for_one_hop_stay_behind(client, server):
-    client.send(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close, X-Hop\r\nX-Hop: 1\r\nX-End: 2\r\n\r\n")
-    assert b"Connection: close" in await client.rest()
-    assert server.heads == [b"GET / HTTP/1.1\r\nHost: x\r\nX-End: 2\r\n\r\n"]
+async def test_fields_for_one_hop_stay_behind(h1_client, h1_server):
+    h1_client.send(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close, X-Hop\r\nX-Hop: 1\r\nX-End: 2\r\n\r\n")
+    assert b"Connection: close" in await h1_client.rest()
+    assert h1_server.heads == [b"GET / HTTP/1.1\r\nHost: x\r\nX-End: 2\r\n\r\n"]
 
 
-async def test_naming_the_length_in_connection_does_not_remove_it(client, server):
-    client.send(b"POST / HTTP/1.1\r\nHost: x\r\nConnection: content-length\r\nContent-Length: 3\r\n\r\nabc")
-    await client.receive(OK)
-    assert b"Content-Length: 3" in server.heads[0]
+async def test_naming_the_length_in_connection_does_not_remove_it(h1_client, h1_server):
+    h1_client.send(b"POST / HTTP/1.1\r\nHost: x\r\nConnection: content-length\r\nContent-Length: 3\r\n\r\nabc")
+    await h1_client.receive(OK)
+    assert b"Content-Length: 3" in h1_server.heads[0]
 
 
-async def test_http_1_0_is_answered_and_closed(client):
-    client.send(b"GET / HTTP/1.0\r\n\r\n")
-    assert (await client.rest()).endswith(b"\r\nok")
+async def test_http_1_0_is_answered_and_closed(h1_client):
+    h1_client.send(b"GET / HTTP/1.0\r\n\r\n")
+    assert (await h1_client.rest()).endswith(b"\r\nok")
 
 
-POST = b"POST / HTTP/1.1\r\nHost: x\r\n"
-SMUGGLING = {
-    "length and chunked": POST + b"Content-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
-    "chunked and length": POST + b"Transfer-Encoding: chunked\r\nContent-Length: 3\r\n\r\n0\r\n\r\n",
-    "two lengths": POST + b"Content-Length: 3\r\nContent-Length: 4\r\n\r\nabcd",
-    "the same length twice": POST + b"Content-Length: 3\r\nContent-Length: 3\r\n\r\nabc",
-    "a list of lengths": POST + b"Content-Length: 3, 3\r\n\r\nabc",
-    "a signed length": POST + b"Content-Length: +3\r\n\r\nabc",
-    "a bare LF after the start": b"GET / HTTP/1.1\nHost: x\n\n",
-    "a bare LF in a field": POST + b"A: b\nC: d\r\n\r\n",
-    "a bare CR": POST + b"A: b\rC: d\r\n\r\n",
-    "a fold": POST + b"A: b\r\n c\r\n\r\n",
-    "a space before the colon": POST + b"Content-Length : 3\r\n\r\nabc",
-    "NUL in a value": POST + b"A: \0\r\n\r\n",
-    "another coding last": POST + b"Transfer-Encoding: chunked, gzip\r\n\r\n",
-    "a coding twice": POST + b"Transfer-Encoding: chunked\r\nTransfer-Encoding: identity\r\n\r\n",
-    "a disguised coding": POST + b"Transfer-Encoding: \x0bchunked\r\n\r\n",
-    "chunked in HTTP/1.0": b"POST / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
-    "two hosts": POST + b"Host: y\r\n\r\n",
-    "no host": b"GET / HTTP/1.1\r\n\r\n",
-    "two spaces": b"GET  / HTTP/1.1\r\nHost: x\r\n\r\n",
-    "no field name": POST + b": x\r\n\r\n",
-    "a line that is no field": POST + b"what\r\n\r\n",
-}
-
-
-@pytest.mark.parametrize("wire", SMUGGLING.values(), ids=SMUGGLING)
-async def test_ambiguous_requests_are_refused(client, server, wire):
-    client.send(wire)
-    reply = await client.rest()
-    assert reply.startswith(b"HTTP/1.1 400 ")
-    assert b"connection: close" in reply
-    assert server.heads == []
-
-
-async def test_codings_that_nobody_speaks_are_refused(client, server):
-    client.send(POST + b"Transfer-Encoding: gzip, chunked\r\n\r\n")
-    assert (await client.rest()).startswith(b"HTTP/1.1 501 ")
-
-
-BROKEN_CHUNKS = [
-    b"3\nabc\r\n0\r\n\r\n",
-    b"x\r\n",
-    b"3\r\nabcd\r\n0\r\n\r\n",
-    b"-1\r\n",
-    b"3 3\r\nabc\r\n",
-    b"f" * 20 + b"\r\n",
-    b";" * 300,
-]
-
-
-@pytest.mark.parametrize("wire", BROKEN_CHUNKS)
-async def test_a_broken_chunk_ends_the_connection_without_a_whole_request_upstream(client, server, wire):
-    client.send(POST + b"Transfer-Encoding: chunked\r\n\r\n" + wire)
-    with pytest.raises((asyncio.IncompleteReadError, ConnectionError)):
-        await client.receive_head()
-
-
-async def test_a_head_that_is_too_large_is_refused(client):
-    client.send(b"GET / HTTP/1.1\r\nHost: x\r\nX: " + b"y" * 70_000)
-    assert (await client.rest()).startswith(b"HTTP/1.1 431 ")
-
-
-@pytest.mark.parametrize(
-    ("wire", "status"),
-    [
-        (b"BREW / HTTP/1.1\r\nHost: x\r\n\r\n", b"501"),
-        (b"CONNECT a:1 HTTP/1.1\r\nHost: a:1\r\n\r\n", b"501"),
-        (b"GET / HTTP/2.0\r\nHost: x\r\n\r\n", b"505"),
-    ],
-)
-async def test_what_is_not_spoken_is_refused_by_name(client, wire, status):
-    client.send(wire)
-    assert (await client.rest()).split()[1] == status
-
-
-async def test_an_upstream_that_dies_in_its_reply_does_not_make_it_look_whole(client, server):
+async def test_an_upstream_that_dies_in_its_reply_does_not_make_it_look_whole(h1_client, h1_server):
     async def script(reader, writer):
-        await server.head(reader)
+        await h1_server.head(reader)
         writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf")
 
-    server.script = script
-    client.send(GET)
+    h1_server.script = script
+    h1_client.send(GET)
     with pytest.raises((asyncio.IncompleteReadError, ConnectionError)):
-        await client.receive(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf......")
+        await h1_client.receive(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf......")
 
 
-async def test_an_upstream_that_dies_before_its_reply_is_told_as_502(client, server):
+async def test_an_upstream_that_dies_before_its_reply_is_told_as_502(h1_client, h1_server):
     async def script(reader, writer):
-        await server.head(reader)
+        await h1_server.head(reader)
 
-    server.script = script
-    client.send(GET)
-    reply = await client.receive_head()
+    h1_server.script = script
+    h1_client.send(GET)
+    reply = await h1_client.receive_head()
     assert reply.startswith(b"HTTP/1.1 502 ")
 
 
-async def test_a_broken_reply_is_told_as_502(client, server):
+BROKEN_REPLIES = {
+    "two lengths": b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\nContent-Length: 4\r\n\r\nabcd",
+    "a line end before it": b"\rHTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n",
+    "NUL in its phrase": b"HTTP/1.1 200 \0OK\r\nContent-Length: 0\r\n\r\n",
+    "two codings without a body": b"HTTP/1.1 204 X\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n",
+    "chunks in HTTP/1.0": b"HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+    "a switch of protocols": b"HTTP/1.1 101 X\r\nUpgrade: h2c\r\nConnection: upgrade\r\n\r\n",
+}
+
+
+@pytest.mark.parametrize("wire", BROKEN_REPLIES.values(), ids=BROKEN_REPLIES)
+async def test_a_broken_reply_is_told_as_502(h1_client, h1_server, wire):
     async def script(reader, writer):
-        await server.head(reader)
-        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\nContent-Length: 4\r\n\r\nabcd")
+        await h1_server.head(reader)
+        writer.write(wire)
 
-    server.script = script
-    client.send(GET)
-    assert (await client.receive_head()).startswith(b"HTTP/1.1 502 ")
+    h1_server.script = script
+    h1_client.send(GET)
+    assert (await h1_client.receive_head()).startswith(b"HTTP/1.1 502 ")
 
 
-async def test_what_an_upstream_sends_unasked_reaches_nobody(client, server, proxy):
+async def test_what_an_upstream_sends_unasked_reaches_nobody(h1_client, h1_server, h1_proxy):
     async def script(reader, writer):
-        await server.head(reader)
+        await h1_server.head(reader)
         writer.write(OK + b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil")
         await reader.read()
 
-    server.script = script
+    h1_server.script = script
     for _ in range(2):
-        client.send(GET)
-        await client.receive(OK)
-    assert server.connections == 2
+        h1_client.send(GET)
+        await h1_client.receive(OK)
+    assert h1_server.connections == 2
 
 
-async def test_a_client_that_breaks_off_frees_its_upstream_connection(client, server):
+async def test_a_client_that_breaks_off_frees_its_upstream_connection(h1_client, h1_server):
     came, gone = asyncio.Event(), asyncio.Event()
 
     async def script(reader, writer):
-        await server.head(reader)
+        await h1_server.head(reader)
         came.set()
         await reader.read()
         gone.set()
 
-    server.script = script
-    client.send(GET)
+    h1_server.script = script
+    h1_client.send(GET)
     await came.wait()
     # a reset, not a half close, after which the reply would be awaited
-    client.writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-    client.writer.close()
+    h1_client.writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    h1_client.writer.close()
     async with asyncio.timeout(5):
         await gone.wait()
 
 
-async def test_a_body_larger_than_every_buffer_passes(client, server):
+async def test_a_body_larger_than_every_buffer_passes(h1_client, h1_server):
     body = b"0123456789abcdef" * 2**18
 
     async def script(reader, writer):
-        await server.head(reader)
+        await h1_server.head(reader)
         writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body) + await reader.readexactly(len(body)))
         await writer.drain()
 
-    server.script = script
-    client.send(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
-    await client.receive(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
+    h1_server.script = script
+    h1_client.send(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
+    await h1_client.receive(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
 
 
-async def test_an_upstream_that_does_not_read_stops_the_client(client, server, proxy):
+async def test_an_upstream_that_does_not_read_stops_the_client(h1_client, h1_server, h1_proxy):
     async def script(reader, writer):
-        await server.head(reader)
+        await h1_server.head(reader)
         await asyncio.Event().wait()
 
-    server.script = script
-    client.send(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 100000000\r\n\r\n" + b"x" * 50_000_000)
+    h1_server.script = script
+    h1_client.send(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 100000000\r\n\r\n" + b"x" * 50_000_000)
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(0.5):
-            await client.writer.drain()
-    assert proxy.listener.stats().received < 20_000_000
+            await h1_client.writer.drain()
+    assert h1_proxy.listener.stats().received < 20_000_000
 
 
-async def test_work_answers_the_request_it_was_given(client, server, proxy):
+async def test_work_answers_the_request_it_was_given(h1_client, h1_server, h1_proxy):
     async def work(request: Request) -> Reply:
         return Reply(201, ((b"x-path", request.path),), request.body.upper())
 
-    proxy.handler.act = lambda exchange: exchange.serve(work)
+    h1_proxy.handler.act = lambda exchange: exchange.serve(work)
     for _ in range(2):
-        client.send(b"POST /p HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n")
-        await client.receive(b"HTTP/1.1 201 Created\r\nx-path: /p\r\ncontent-length: 5\r\n\r\nABCDE")
-    assert server.connections == 0
+        h1_client.send(b"POST /p HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n")
+        await h1_client.receive(b"HTTP/1.1 201 Created\r\nx-path: /p\r\ncontent-length: 5\r\n\r\nABCDE")
+    assert h1_server.connections == 0
 
 
-async def test_work_may_relay_what_it_was_given(client, server, proxy):
+async def test_work_may_relay_what_it_was_given(h1_client, h1_server, h1_proxy):
     async def work(request: Request) -> RelayTo:
         assert request.body == b"abc"
-        return proxy.handler.to
+        return h1_proxy.handler.to
 
-    proxy.handler.act = lambda exchange: exchange.serve(work)
-    client.send(b"POST /p HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nabc")
-    await client.receive(OK)
+    h1_proxy.handler.act = lambda exchange: exchange.serve(work)
+    h1_client.send(b"POST /p HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nabc")
+    await h1_client.receive(OK)
 
 
-async def test_work_that_fails_is_answered_and_logged(client, proxy, caplog):
+async def test_work_that_fails_is_answered_and_logged(h1_client, h1_proxy, caplog):
     async def work(request: Request) -> Reply:
         raise ZeroDivisionError("ours")
 
-    proxy.handler.act = lambda exchange: exchange.serve(work)
-    client.send(GET)
-    assert (await client.receive_head()).startswith(b"HTTP/1.1 500 ")
+    h1_proxy.handler.act = lambda exchange: exchange.serve(work)
+    h1_client.send(GET)
+    assert (await h1_client.receive_head()).startswith(b"HTTP/1.1 500 ")
     assert "work for GET /a failed" in caplog.text
     assert "b=c" not in caplog.text, "behind the path a client may show a credential"
 
 
-async def test_a_body_too_large_for_work_is_refused(client, proxy):
+async def test_a_body_too_large_for_work_is_refused(h1_client, h1_proxy):
     async def work(request: Request) -> Reply:
         raise AssertionError
 
-    proxy.handler.act = lambda exchange: exchange.serve(work)
-    client.send(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 9000000\r\n\r\n" + b"x" * 2_000_000)
-    assert (await client.receive_head()).startswith(b"HTTP/1.1 413 ")
+    h1_proxy.handler.act = lambda exchange: exchange.serve(work)
+    h1_client.send(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 9000000\r\n\r\n" + b"x" * 2_000_000)
+    assert (await h1_client.receive_head()).startswith(b"HTTP/1.1 413 ")
 
 
-async def test_a_handler_may_decide_later(client, server, proxy):
-    proxy.handler.act = lambda exchange: None
-    client.send(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nab")
-    await proxy.handler.came.wait()
-    proxy.handler.begun[0].relay(proxy.handler.to)
-    client.send(b"c")
-    await client.receive(OK)
+async def test_a_handler_may_decide_later(h1_client, h1_server, h1_proxy):
+    h1_proxy.handler.act = lambda exchange: None
+    h1_client.send(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nab")
+    await h1_proxy.handler.came.wait()
+    h1_proxy.handler.begun[0].relay(h1_proxy.handler.to)
+    h1_client.send(b"c")
+    await h1_client.receive(OK)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from functools import partial
 
 import h2.events
 import h2.settings
@@ -16,11 +16,8 @@ from proxy.ports import Reply, Request
 
 
 @pytest.fixture
-async def server() -> AsyncIterator[Upstream]:
-    server = Upstream()
-    await server.start()
-    yield server
-    server.stop()
+def server(h2_server) -> Upstream:
+    return h2_server
 
 
 @pytest.fixture
@@ -29,22 +26,8 @@ async def proxy(server, start):
 
 
 @pytest.fixture
-async def connect(proxy):
-    peers: list[Peer] = []
-    tasks: set[asyncio.Task[None]] = set()
-
-    async def connect(**options) -> Peer:
-        reader, writer = await asyncio.open_connection(proxy.host, proxy.port)
-        peer = Peer(reader, writer, client=True, **options)
-        peers.append(peer)
-        tasks.add(asyncio.get_running_loop().create_task(peer.run()))
-        await peer.first(h2.events.RemoteSettingsChanged)
-        return peer
-
-    yield connect
-    for peer in peers:
-        peer.writer.transport.abort()
-    await asyncio.gather(*tasks)
+def connect(h2_connect, proxy):
+    return partial(h2_connect, proxy)
 
 
 @pytest.fixture
@@ -80,8 +63,8 @@ async def test_clients_share_one_upstream_connection(connect, server):
 @pytest.mark.parametrize("side", ["client", "upstream"])
 async def test_a_peer_that_keeps_a_header_table_is_understood(connect, server, side):
     if side == "upstream":
-        server.table = 4096
-    client = await connect(table=4096) if side == "client" else await connect()
+        server.stubborn = True
+    client = await connect(stubborn=True) if side == "client" else await connect()
     for stream in (1, 3, 5, 7):
         client.request(stream, b"x", extra=[("x-long", "same" * 10), ("authorization", "secret")])
         await client.first(h2.events.StreamEnded, stream)

@@ -63,8 +63,9 @@ async def test_a_tap_sees_the_whole_exchange_in_order(client, proxy, notes):
 async def test_the_last_message_bytes_wait_until_the_tap_lets_go(client, server, proxy, notes):
     tap = notes(hold_request=True)
     proxy.handler.watch(tap)
+    first = b"first" * 100  # not so small that it is joined to the last
     client.request(1, None)
-    client.send(lambda c: c.send_data(1, b"first"))
+    client.send(lambda c: c.send_data(1, first))
     client.send(lambda c: c.send_data(1, b"last"))
     peer = await received(server)
     await peer.first(h2.events.DataReceived)
@@ -72,10 +73,10 @@ async def test_the_last_message_bytes_wait_until_the_tap_lets_go(client, server,
     await tap.until("request")
     client.send(lambda c: c.ping(b"12345678"))
     await client.first(h2.events.PingAckReceived)
-    assert peer.body(1) == b"first"
+    assert peer.body(1) == first
     tap.go_request(None)
     await client.first(h2.events.StreamEnded, 1)
-    assert client.body(1) == b"firstlast"
+    assert client.body(1) == first + b"last"
 
 
 async def test_a_request_without_a_body_waits_with_its_head(client, server, proxy, notes):

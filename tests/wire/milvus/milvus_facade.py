@@ -16,7 +16,7 @@ from proxy.backends.memory import MemoryBackend
 from proxy.clock import SystemClock
 from proxy.errors import NotFound, ProxyError, Reason, Refused
 from proxy.frontends.grpc import status_of
-from proxy.frontends.milvus import MilvusFrontend
+from proxy.frontends.milvus.frontend import MilvusFrontend
 from proxy.model.operation import (
     Count,
     DataWrite,

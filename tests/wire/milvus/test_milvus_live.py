@@ -16,7 +16,8 @@ from scenario import run
 from shelf import NAME, fill
 
 from proxy.frontends.grpc import PREFIX, framed, succeeded
-from proxy.frontends.milvus.routes import CALLS, SERVICE
+from proxy.frontends.milvus.messages import CALLS
+from proxy.frontends.milvus.routes import SERVICE
 from proxy.model.operation import Page
 from proxy.model.point import Point
 from proxy.ports import Request

@@ -16,7 +16,7 @@ from proxy.backends.memory import MemoryBackend
 from proxy.clock import SystemClock
 from proxy.config import RelayConfig
 from proxy.errors import ProxyError, Reason, Refused
-from proxy.frontends.qdrant import QdrantFrontend
+from proxy.frontends.qdrant.frontend import QdrantFrontend
 from proxy.model.operation import DataWrite, Done, Read, Result, SchemaWrite, Write, selections
 from proxy.net.listener import listen
 from proxy.ports import Exchange, Kind, Reply, Request

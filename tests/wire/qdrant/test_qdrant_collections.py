@@ -7,11 +7,11 @@ from typing import Any
 import grpc
 import httpx
 import pytest
-from collections_scenario import ALIAS, CHANGES, A, B
-from engine import failure
+from qdrant_changes import ALIAS, CHANGES, A, B
 from qdrant_client import QdrantClient
 from qdrant_client import models as m
 from qdrant_facade import FacadeServer
+from qdrant_failure import failure
 
 from proxy.errors import Throttled, Uncertain
 from proxy.model.schema import Metric

@@ -5,15 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from collections_scenario import CHANGES
-from engine import failure
+from qdrant_changes import CHANGES
 from qdrant_client import QdrantClient
 from qdrant_facade import Catalog, FacadeServer
+from qdrant_failure import failure
 
 from proxy.backends.qdrant.backend import QdrantBackend
 from proxy.config import SideConfig
 from proxy.errors import Refused
-from proxy.frontends.qdrant import QdrantFrontend
+from proxy.frontends.qdrant.frontend import QdrantFrontend
 from proxy.model.operation import SchemaWrite
 from proxy.model.schema import Product
 from proxy.ports import Kind, Request

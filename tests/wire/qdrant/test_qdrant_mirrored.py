@@ -4,21 +4,24 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
+from random import Random
+from typing import Any
 
+import orjson
 import pytest
-from engine import failure
 from fakes.plain_parts import PlainCatalog, PlainDebts
-from qdrant_client import QdrantClient
-from qdrant_facade import EVERY_KEY, Facade, FacadeServer
-from scenario import WRITES, C, create
+from qdrant_facade import EVERY_KEY
+from qdrant_recording import Recording, record
+from qdrant_scenario import C
 
 from proxy.backends.memory import MemoryBackend
 from proxy.clock import SystemClock
 from proxy.compare.points import equal
 from proxy.errors import ProxyError, Refused
-from proxy.frontends.qdrant import QdrantFrontend
+from proxy.frontends import grpc
+from proxy.frontends.qdrant.frontend import QdrantFrontend
 from proxy.mirror.mirror import Listing
 from proxy.model.operation import CreateCollection, DataWrite, Done, Put, Scan, named_keys, selections
 from proxy.model.point import Key, Point
@@ -27,31 +30,14 @@ from proxy.ports import Outcome, Reply, Request
 from proxy.routing import execute
 from tests.unit.mirror.mirror_stage import Stage, Watched
 
+MUTATIONS = 1_500
 DIRECT = {"upsert", "upsert of columns", "upsert of every spelling of a uuid", "delete by ids", "upload"}
 """The request holds the whole states: they are written without a look at the source."""
 
 
-@dataclass
-class Recording:
-    schema: Schema
-    asked: dict[str, list[tuple[str, Request]]]
-    """Role and request, by the name of the step."""
-
-
 @pytest.fixture(scope="module", params=[False, True], ids=["rest", "grpc"])
 def recording(request: pytest.FixtureRequest) -> Recording:
-    with FacadeServer(Facade()) as server:
-        client = server.client(prefer_grpc=request.param)
-        create(client)
-        asked = {name: _asked(server, client, name) for name in WRITES}
-        client.close()
-        return Recording(server.facade.catalog.schema(C), asked)
-
-
-def _asked(server: FacadeServer, client: QdrantClient, name: str) -> list[tuple[str, Request]]:
-    before = len(server.facade.asked)
-    failure(client, WRITES[name])
-    return server.facade.asked[before:]
+    return record(prefer_grpc=request.param)
 
 
 @pytest.fixture
@@ -120,9 +106,9 @@ async def _agree(stage: Stage, schema: Schema, after: str) -> None:
 
 
 async def test_every_write_reaches_the_secondary_as_it_was_on_the_primary(stage: Stage, recording: Recording) -> None:
-    for name, asked in recording.asked.items():
+    for name, step in recording.steps.items():
         before = stage.source.fetched
-        for role, request in asked:
+        for role, request in step.asked:
             await mirrored(stage, role, request)
         await stage.quiet()
         await _agree(stage, recording.schema, name)
@@ -132,7 +118,7 @@ async def test_every_write_reaches_the_secondary_as_it_was_on_the_primary(stage:
 
 
 async def test_writes_beside_each_other_end_as_they_did_on_the_primary(stage: Stage, recording: Recording) -> None:
-    asked = [each for name, several in recording.asked.items() for each in several if name != "no such collection"]
+    asked = [each for name, step in recording.steps.items() for each in step.asked if name != "no such collection"]
     for start in range(0, len(asked), 6):
         await asyncio.gather(*(mirrored(stage, role, request) for role, request in asked[start : start + 6]))
     await stage.quiet()
@@ -140,7 +126,7 @@ async def test_writes_beside_each_other_end_as_they_did_on_the_primary(stage: St
 
 
 async def test_what_is_only_acknowledged_is_settled_again_when_it_must_have_landed(stage: Stage, recording: Recording) -> None:
-    ((role, request),) = recording.asked["upsert without waiting"]
+    ((role, request),) = recording.steps["upsert without waiting"].asked
     ticket = stage.mirror.begin(request, stage.frontend.route(request.method, request.path, role), role)
     write = stage.frontend.decode(request, stage.catalog)
     assert isinstance(write, Put)
@@ -155,3 +141,42 @@ async def test_what_is_only_acknowledged_is_settled_again_when_it_must_have_land
     await stage.quiet()
     await _agree(stage, recording.schema, "acknowledged")
     assert len(await _states(stage.target)) == 1
+
+
+async def test_wrong_bytes_are_refused_and_break_nothing(recording: Recording) -> None:
+    """Whoever reaches the port may send anything; the mirror decodes it."""
+    chance, frontend = Random(5), QdrantFrontend(SystemClock())
+    catalog = PlainCatalog([recording.schema])
+    requests = [request for step in recording.steps.values() for _, request in step.asked]
+    refused = 0
+    for _ in range(MUTATIONS):
+        request = _mutated(chance.choice(requests), chance)
+        frontend.collection(request, catalog)
+        frontend.outcome(request, Reply(200, (), request.body, ((b"grpc-status", b"0"),)))
+        try:
+            frontend.decode(request, catalog)
+        except Refused:
+            refused += 1
+    assert MUTATIONS / 10 < refused < MUTATIONS
+
+
+def _mutated(request: Request, chance: Random) -> Request:
+    if not request.path.startswith(b"/qdrant."):
+        return replace(request, body=orjson.dumps(_other(orjson.loads(request.body or b"{}"), chance)))
+    raw = bytearray(request.body[grpc.PREFIX :])
+    for _ in range(chance.randint(1, 4)):
+        at = chance.randrange(len(raw))
+        raw[at : at + chance.randint(0, 3)] = chance.randbytes(chance.randint(0, 2)) or b"x"
+    return replace(request, body=grpc.framed(bytes(raw)))
+
+
+def _other(value: Any, chance: Random) -> Any:
+    if chance.random() < 0.05:
+        return chance.choice([None, 1, -1, 2**63, 1e308, "x", "", [], {}, [[]], True, {"a": 1}, [None]])
+    match value:
+        case dict():
+            return {name if chance.random() > 0.02 else "zz": _other(each, chance) for name, each in value.items()}
+        case list():
+            return [_other(each, chance) for each in value]
+        case _:
+            return value

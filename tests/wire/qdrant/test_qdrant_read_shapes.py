@@ -119,6 +119,15 @@ def test_the_older_grpc_calls_are_answered(shelves: Shelves) -> None:
         assert stub.SearchGroups(groups).result == queried.result
 
 
+def test_an_integer_that_no_message_holds_is_told_as_a_double(shelves: Shelves) -> None:
+    big = {"big": 2**63 + 2, "in": [{"big": 2**64 - 2}], "small": -(2**63)}
+    rest, over_grpc = (shelves.clients[protocol][0] for protocol in ("rest", "grpc"))
+    rest.upsert(PLAIN, [models.PointStruct(id=77, vector=[9, 9, 9], payload=big)])
+    found = [client.retrieve(PLAIN, [77])[0].payload for client in (rest, over_grpc)]
+    rest.delete(PLAIN, [77])
+    assert found == [big, {"big": 2.0**63, "in": [{"big": 2.0**64}], "small": -(2**63)}]
+
+
 def _query() -> pb.QueryPoints:
     nearest = pb.Query(nearest=pb.VectorInput(dense=pb.DenseVector(data=Q4)))
     return pb.QueryPoints(collection_name=C, query=nearest, using="dot", limit=3)

@@ -6,9 +6,9 @@ from typing import Any
 
 import grpc
 import pytest
-from engine import failure
 from pydantic import BaseModel
 from qdrant_client import models
+from qdrant_failure import failure
 from readings import READINGS, REFUSED, WRONG, Shelves
 
 PROTOCOLS = pytest.mark.parametrize("protocol", ["rest", "grpc"])

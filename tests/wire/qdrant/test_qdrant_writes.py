@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from engine import failure
 from qdrant_client import QdrantClient
 from qdrant_facade import FacadeServer
-from scenario import WRITES, C, create
+from qdrant_failure import failure
+from qdrant_scenario import WRITES, C, create
 
 from proxy.model.operation import Scan
 from proxy.model.point import Point, Sparse, Vector

@@ -15,9 +15,9 @@ from qdrant_client import models as m
 from proxy.clock import SystemClock
 from proxy.errors import NotFound, Reason, Refused
 from proxy.frontends import grpc
-from proxy.frontends.qdrant import QdrantFrontend
 from proxy.frontends.qdrant.calls import KindRefusal
 from proxy.frontends.qdrant.decode_schema import created
+from proxy.frontends.qdrant.frontend import QdrantFrontend
 from proxy.frontends.qdrant.ids import point_id
 from proxy.model.edit import ReplacePayload
 from proxy.model.operation import Batch, Edit, Patch, Put, Remove, Write
@@ -106,6 +106,34 @@ def test_a_payload_that_no_json_can_hold_is_refused_over_grpc(number: float) -> 
 def test_nan_is_no_json() -> None:
     with pytest.raises(KindRefusal):
         decoded(Request(b"PUT", b"/collections/c/points", (), b'{"points":[{"id":1,"vector":{"d":[NaN,1]}}]}'))
+
+
+@pytest.mark.parametrize(
+    "vector", [pb.Vector(data=[1, 2], vectors_count=0), pb.Vector(data=[1, 2, 3], vectors_count=2), pb.Vector(data=[1])]
+)
+def test_a_vector_that_makes_no_sense_is_refused(vector: Any) -> None:
+    struct = pb.PointStruct(id=pb.PointId(num=1), vectors=pb.Vectors(vectors=pb.NamedVectors(vectors={"many": vector})))
+    with pytest.raises(Refused):
+        over_grpc("Upsert", pb.UpsertPoints(collection_name="c", points=[struct]))
+
+
+def test_messages_that_say_nothing_are_refused() -> None:
+    for method, message in (
+        ("Upsert", pb.UpsertPoints(collection_name="c", points=[pb.PointStruct()])),
+        ("Delete", pb.DeletePoints(collection_name="c")),
+        ("UpdateBatch", pb.UpdateBatchPoints(collection_name="c", operations=[pb.PointsUpdateOperation()])),
+        ("CreateFieldIndex", pb.CreateFieldIndexCollection(collection_name="c", field_name="x")),
+        ("CreateVectorName", pb.CreateVectorNameRequest(collection_name="c", vector_name="x")),
+    ):
+        with pytest.raises(Refused):
+            over_grpc(method, message)
+
+
+def test_bytes_that_are_no_message_are_refused() -> None:
+    for body in (b"", b"\0", grpc.framed(b"\xff\xff\xff")):
+        with pytest.raises(Refused):
+            decoded(Request(b"POST", b"/qdrant.Points/Upsert", (), body))
+        assert FRONTEND.collection(Request(b"POST", b"/qdrant.Points/Upsert", (), body), CATALOG) == ""
 
 
 def test_the_deprecated_operations_of_a_batch() -> None:

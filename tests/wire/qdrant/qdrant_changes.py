@@ -35,6 +35,7 @@ CHANGES: Final[Mapping[str, Callable[[QdrantClient], Any]]] = {
         },
         sparse_vectors_config={"s": m.SparseVectorParams(modifier=m.Modifier.IDF, index=m.SparseIndexParams(on_disk=True))},
     ),
+    "create again": lambda c: c.create_collection(B, m.VectorParams(size=2, distance=m.Distance.DOT)),
     "update": lambda c: c.update_collection(
         B,
         vectors_config={"d": m.VectorParamsDiff(on_disk=True)},

@@ -1,0 +1,1 @@
+"""What Pinecone's frontend and backend share. Pure."""
