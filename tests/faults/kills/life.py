@@ -22,6 +22,7 @@ from proxy.config import Config, Phase, SideConfig, parse
 from proxy.control.operator import Operator, Standing
 from proxy.control.parts import Parts
 from proxy.errors import ProxyError
+from proxy.listening import OwnPorts
 from proxy.mirror import writer
 from proxy.model.place import Place
 from proxy.model.schema import Product
@@ -75,7 +76,7 @@ async def _live(born: Born, listening: socket.socket) -> None:
     state = StateDir(config.state, clock)
     app.BACKENDS = {product: _backend(born) for product in PLACES}  # type: ignore[misc]
     await state.acquire(Identity.of(config.source, config.target))
-    async with app._sidecar(born.folder / "none.yaml", config, frontend, state, {}, clock) as parts:
+    async with app._sidecar(born.folder / "none.yaml", config, frontend, state, OwnPorts({}), clock) as parts:
         state.begin()
         parts.sides.source.upstreams["rest"] = RemoteUpstream(born.databases, born.number, Place.SOURCE)  # type: ignore[index]
         await _Talk(parts, Standing(config, started=True)).serve(listening)

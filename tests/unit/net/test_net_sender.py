@@ -27,12 +27,16 @@ class Wire:
     def write(self, wire: bytes) -> None:
         self.size += len(wire)
 
+    def writelines(self, wires: list[bytes]) -> None:
+        self.size += sum(map(len, wires))
+
 
 class Outflow:
     def __init__(self, stream_id: int, window: int) -> None:
         self.id = stream_id
         self.window = window
         self.queue: list[Piece] = []
+        self.skipped = 0
         self.over = False
 
     def ended(self) -> None:
