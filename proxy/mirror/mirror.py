@@ -144,10 +144,12 @@ class Mirror:
             async with asyncio.timeout(limit):
                 await self._journal.until(lambda: self.has_room() or isinstance(self._journal.error, Broken))
         except TimeoutError:
-            why = self._journal.error or "it holds as much as journal.max_bytes or journal.max_entries allows"
-            raise Unavailable(f"the journal had no room for this write within {limit:g} s: {why}") from None
+            raise Unavailable(f"the journal had no room for this write within {limit:g} s: {self._lacks()}") from None
         if self._journal.error is not None:
             raise self._journal.error
+
+    def _lacks(self) -> object:
+        return self._journal.error or "it holds as much as journal.max_bytes or journal.max_entries allows"
 
     def begin(
         self, request: Request, route: Route, role: str, *, listing: Listing | None = None, collection: str = ""
@@ -159,9 +161,12 @@ class Mirror:
         if self._journal.error is not None:
             raise self._journal.error
         intent = self._intent(request, route, role, listing, collection)
+        kept = not intent.keys_only or self._journal.takes_keys
+        if not kept and self._journal.config.when_full is WhenFull.BLOCK:  # others that were told of room took it
+            raise Unavailable(f"the journal has no room for this write: {self._lacks()}")
         entry = Entry(intent, route)
         entry.number(self._window.tick())
-        if intent.keys_only and not self._journal.takes_keys:
+        if not kept:
             self._window.skip(entry.seq)
             entry.step = -1
         else:

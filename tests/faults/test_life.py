@@ -105,7 +105,7 @@ class Application:
 
 def test_a_takeover_under_load_is_seen_by_nobody(sidecar: Sidecar) -> None:
     """By one that has workers; then by another, from them."""
-    sidecar.settings["workers"] = 2
+    sidecar.settings |= {"workers": 2, "mirror": {"linger": "2s"}}
     with Application(sidecar.url) as application:
         for _ in range(2):
             before = {sidecar.pid, *(worker["pid"] for worker in sidecar.status()["workers"])}

@@ -21,7 +21,7 @@ from demo.servers import free_port
 from tests.servers.process import dying_with_parent
 
 START_SECONDS: Final = 40.0
-STOP_SECONDS: Final = 20.0
+STOP_SECONDS: Final = 60.0
 WAIT_SECONDS: Final = 60.0
 POLL: Final = 0.05
 

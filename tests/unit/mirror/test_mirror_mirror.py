@@ -394,6 +394,19 @@ async def test_a_full_journal_makes_writes_wait_and_then_refuses_them(stage: Sta
     await stage.mirror.room()
 
 
+async def test_of_writes_that_were_told_of_room_together_the_last_are_refused_where_there_is_none(stage: Stage) -> None:
+    await full(stage, WhenFull.BLOCK, max_entries=2)
+    await stage.mirror.room()
+    await stage.mirror.room()
+    await stage.write(put("c", (2, 2.0)))
+    with pytest.raises(Unavailable, match="no room"):
+        stage.begin(put("c", (3, 3.0)))
+    stage.mirror.resume()
+    await stage.quiet()
+    assert stage.target.values() == {1: 1.0, 2: 2.0}
+    assert stage.debts.owed == {}
+
+
 async def test_a_full_journal_that_sheds_keeps_the_keys(stage: Stage) -> None:
     await full(stage, WhenFull.SHED, max_bytes=10)
     before = stage.mirror.status().bytes
