@@ -95,6 +95,8 @@ class _Talk:
         self._parts = parts
         self._operator = Operator(parts, standing)
         self._stop = asyncio.Event()
+        self._calls: set[asyncio.Task[Any] | None] = set()
+        """Kept, as the web server of the admin API does: a call whose other end left would be collected half-way."""
 
     async def serve(self, listening: socket.socket) -> None:
         server = await asyncio.start_unix_server(self._serve, sock=listening)
@@ -102,10 +104,12 @@ class _Talk:
         server.close()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._calls.add(asyncio.current_task())
         with suppress(EOFError, ConnectionError):
             call, *given = await read_message(reader)
             await write_message(writer, await self._do(call, given))
         writer.close()
+        self._calls.discard(asyncio.current_task())
 
     async def _do(self, call: str, given: list[Any]) -> object:
         try:

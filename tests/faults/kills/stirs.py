@@ -13,40 +13,45 @@ from tests.faults.kills.world import World
 
 @asynccontextmanager
 async def stirred(world: World, stir: Stir) -> AsyncIterator[None]:
+    """A life must be there at the end, to answer the last act: one that nobody waits for would come at any time later."""
+    stop = asyncio.Event()
     async with asyncio.TaskGroup() as group:
-        stirring = group.create_task(_STIRS[stir](world))
-        yield
-        stirring.cancel()
+        group.create_task(_until(stop, _STIRS[stir], world))
+        try:
+            yield
+        finally:
+            stop.set()
+
+
+async def _until(stop: asyncio.Event, act: Callable[[World], Awaitable[None]], world: World) -> None:
+    while not stop.is_set():
+        await act(world)
 
 
 async def _nothing(world: World) -> None:
-    await asyncio.Event().wait()
+    await asyncio.sleep(0.01)
 
 
 async def _backfill(world: World) -> None:
-    while True:
-        if not world.emptied:
-            world.empty()
-        await world.fill()
+    if not world.emptied:
+        world.empty()
+    await world.fill()
 
 
 async def _verify(world: World) -> None:
-    while True:
-        if not world.spoiled:
-            await world.spoil()
-        await world.mend()
+    if not world.spoiled:
+        await world.spoil()
+    await world.mend()
 
 
 async def _change(world: World) -> None:
-    while True:
-        primary = (await world.persist("status"))["primary"]
-        await world.attempt("change", "cutover" if primary == "source" else "shadow")
+    primary = (await world.persist("status"))["primary"]
+    await world.attempt("change", "cutover" if primary == "source" else "shadow")
 
 
 async def _phase(world: World) -> None:
-    while True:
-        phase = (await world.persist("status"))["phase"]
-        await world.attempt("enter", "mirror" if phase == "passthrough" else "passthrough", "test", "test")
+    phase = (await world.persist("status"))["phase"]
+    await world.attempt("enter", "mirror" if phase == "passthrough" else "passthrough", "test", "test")
 
 
 _STIRS: Final[Mapping[Stir, Callable[[World], Awaitable[None]]]] = {

@@ -22,8 +22,15 @@ class Desk:
     """A sidecar with its admin API on a free port."""
 
     sidecar: Sidecar
-    url: str
+    admin: port.AdminPort
     client: aiohttp.ClientSession
+
+    @property
+    def url(self) -> str:
+        return f"http://{self.admin.address}"
+
+    def connected(self) -> bool:
+        return any(each.transport is not None for each in self.admin._runner.server.connections)
 
     async def get(self, path: str, **query: Any) -> Any:
         async with self.client.get(self.url + path, params=query) as reply:
@@ -57,7 +64,7 @@ def desk(tmp_path: Path) -> Open:
             headers = {"authorization": f"Bearer {token.get_secret_value()}"} if token else {}
             try:
                 async with aiohttp.ClientSession(headers=headers) as client:
-                    yield Desk(sidecar, f"http://{admin.address}", client)
+                    yield Desk(sidecar, admin, client)
             finally:
                 await admin.close()
 

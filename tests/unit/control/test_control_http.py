@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import re
+import weakref
 from pathlib import Path
 
 import pytest
@@ -51,6 +53,27 @@ async def test_a_migration_from_start_to_end(desk) -> None:
         history = await it.get("/v1/history")
         assert [stage["phase"] for stage in history] == ["shadow", "cutover", "shadow", "mirror", "passthrough"]
         assert history[1]["decision"] == {"who": "me", "why": "nobody searches", "forced": force}
+
+
+async def test_an_act_goes_on_when_who_asked_for_it_leaves(desk) -> None:
+    async with desk("passthrough") as it:
+        look, looking, answers = it.sidecar.source.collections, asyncio.Event(), []
+
+        async def slowly() -> tuple[str, ...]:
+            answer = asyncio.get_running_loop().create_future()
+            answers.append(weakref.ref(answer))  # as many an SDK keeps it
+            looking.set()
+            return await answer
+
+        it.sidecar.source.collections = slowly
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.5):
+                await it.post("/v1/phase", phase="mirror")
+        await it.sidecar.until(lambda: not it.connected())
+        gc.collect()
+        it.sidecar.source.collections = look
+        answers[0]().set_result(await look())
+        await it.sidecar.until(lambda: it.sidecar.parts.migration.phase == "mirror")
 
 
 async def test_a_task_needs_the_mirror(desk) -> None:
