@@ -313,7 +313,7 @@ class PageFrom:
         return self.scan.collection
 
 
-Example: TypeAlias = Vector | Key
+Example: TypeAlias = "Vector | Key"
 """A key stands for the vector that its point has."""
 
 
