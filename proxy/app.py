@@ -18,7 +18,7 @@ import uvloop
 
 from proxy.backfill.backfill import Backfill, BackfillSettings
 from proxy.clock import SystemClock
-from proxy.config import Config, Phase, SideConfig
+from proxy.config import Config, SideConfig
 from proxy.control import http, port
 from proxy.control.expiry import Expiry
 from proxy.control.guard import guarded
@@ -33,6 +33,7 @@ from proxy.listening import OwnPorts, StopSignal, ask_to_leave, check_free, open
 from proxy.mirror import parts as mirror_parts
 from proxy.mirror.journal import Journal
 from proxy.mirror.mirror import Mirror
+from proxy.model.phase import Phase
 from proxy.model.place import Place
 from proxy.net.allocator import keep_freed_memory
 from proxy.ports import Backend, Catalog, Clock, Frontend, Roles

@@ -20,19 +20,9 @@ import yaml
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError, model_validator
 
 from proxy.errors import ConfigError
+from proxy.model.phase import Phase
 from proxy.model.schema import Product
 from proxy.pinecone.hosts import checked_template, spread
-
-
-class Phase(StrEnum):
-    """A row of the routing table; docs/cutover.md tells what each one does."""
-
-    PASSTHROUGH = "passthrough"
-    MIRROR = "mirror"
-    SHADOW = "shadow"
-    CANARY = "canary"
-    CUTOVER = "cutover"
-    COMPLETE = "complete"
 
 
 class MirrorMode(StrEnum):

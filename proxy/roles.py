@@ -11,10 +11,11 @@ from collections.abc import Iterator, Mapping
 from contextlib import AsyncExitStack
 from typing import Final
 
-from proxy.config import Config, Phase, SideConfig
+from proxy.config import Config, SideConfig
 from proxy.credentials import of_target
 from proxy.errors import ConfigError
 from proxy.frontends.pinecone.desk import Around, Desk
+from proxy.model.phase import Phase
 from proxy.model.place import Place
 from proxy.model.schema import Product
 from proxy.net.on_demand import OnDemand
