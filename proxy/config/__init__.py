@@ -29,6 +29,7 @@ from proxy.config.groups import (
 )
 from proxy.config.loading import load, parse
 from proxy.config.values import SIZES
+from proxy.model.phase import Phase
 
 __all__ = [
     "SIZES",
@@ -44,6 +45,7 @@ __all__ = [
     "ListenTls",
     "MirrorConfig",
     "MirrorMode",
+    "Phase",
     "PineconeConfig",
     "RelayConfig",
     "RoutingConfig",
