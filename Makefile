@@ -6,6 +6,8 @@ PAIR ?= milvus-qdrant
 # Many tests wait for servers, so a few more workers than cores; each has servers of its own. They must agree on the names of
 # tests, some of which print sets: hence the hash seed.
 WORKERS ?= 3
+# Tests start hundreds of processes: each would compile the whole package, and each worker all tests, where nothing is kept.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: demo test check bench lock docs clean help
 help:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import sys
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,12 +16,9 @@ from typing import Final
 
 import uvloop
 
-from proxy.backends.milvus.backend import MilvusBackend
-from proxy.backends.probe import Probe
-from proxy.backends.qdrant.backend import QdrantBackend
 from proxy.backfill.backfill import Backfill, BackfillSettings
 from proxy.clock import SystemClock
-from proxy.config import Config, Phase, SideConfig
+from proxy.config import Config, SideConfig
 from proxy.control import http, port
 from proxy.control.expiry import Expiry
 from proxy.control.guard import guarded
@@ -31,17 +28,16 @@ from proxy.control.reload import Reload, exclude
 from proxy.control.stages import Stages
 from proxy.door import Door
 from proxy.errors import ConfigError, ProxyError, Refused, Unavailable
-from proxy.frontends.milvus.frontend import MilvusFrontend
 from proxy.frontends.passthrough import PassthroughFrontend
-from proxy.frontends.qdrant.frontend import QdrantFrontend
 from proxy.listening import OwnPorts, StopSignal, ask_to_leave, check_free, open_ports
 from proxy.mirror import parts as mirror_parts
 from proxy.mirror.journal import Journal
 from proxy.mirror.mirror import Mirror
+from proxy.model.phase import Phase
 from proxy.model.place import Place
-from proxy.model.schema import Product
 from proxy.net.allocator import keep_freed_memory
 from proxy.ports import Backend, Catalog, Clock, Frontend, Roles
+from proxy.products import BACKENDS, FRONTENDS, PROBE, load
 from proxy.roles import addresses, before_router, check_roles, relays_only, upstreams
 from proxy.routing.change import Change
 from proxy.routing.phase import PHASES
@@ -69,14 +65,6 @@ from proxy.workers.workers import Workers
 
 log = logging.getLogger(__name__)
 
-FRONTENDS: Final[Mapping[Product, Callable[[Clock], Frontend]]] = {
-    Product.MILVUS: MilvusFrontend,
-    Product.QDRANT: QdrantFrontend,
-}
-BACKENDS: Final[Mapping[Product, Callable[[SideConfig, Catalog, Product], Backend]]] = {
-    Product.MILVUS: MilvusBackend,
-    Product.QDRANT: lambda side, catalog, _clients: QdrantBackend(side, catalog),
-}
 REACH_PAUSE: Final = 1.0
 RECURSION: Final = 20_000
 """Frames: a client's JSON is read up to 1024 levels deep, and a walk over it takes a few frames a level."""
@@ -119,6 +107,7 @@ async def _until_stopped(path: Path, config: Config, takeover: bool) -> None:
 async def _serve(path: Path, config: Config, takeover: bool, stop: StopSignal) -> None:
     clock = SystemClock()
     frontend = _frontend(config, clock)
+    load(config)
     door, drawn = Door(frontend), Door(frontend)
     async with AsyncExitStack() as stack:
         if provider := traces.set_up(config.telemetry):
@@ -178,7 +167,7 @@ def _frontend(config: Config, clock: Clock) -> Frontend:
 def _side(place: Place, side: SideConfig, catalog: Catalog, config: Config, stack: AsyncExitStack) -> Side:
     with _explained(place):
         relayed = place is Place.SOURCE and side.product not in FRONTENDS
-        backend: Backend = Probe(side) if relayed else BACKENDS[side.product](side, catalog, config.source.product)
+        backend = PROBE(side) if relayed else BACKENDS[side.product](side, catalog, config.source.product)
         stack.push_async_callback(backend.close)
         return Side(place, side.product, backend, upstreams(place, side, config, stack), side.timeout)
 

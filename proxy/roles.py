@@ -11,11 +11,11 @@ from collections.abc import Iterator, Mapping
 from contextlib import AsyncExitStack
 from typing import Final
 
-from proxy.backends.pinecone.directory import Directory
-from proxy.config import Config, Phase, SideConfig
+from proxy.config import Config, SideConfig
 from proxy.credentials import of_target
 from proxy.errors import ConfigError
 from proxy.frontends.pinecone.desk import Around, Desk
+from proxy.model.phase import Phase
 from proxy.model.place import Place
 from proxy.model.schema import Product
 from proxy.net.on_demand import OnDemand
@@ -23,6 +23,7 @@ from proxy.net.upstream import KEPT, Upstream
 from proxy.pinecone.hosts import CONTROL, DATA, Names, host_of, index_of, is_common
 from proxy.ports import Clock, Frontend, Handler
 from proxy.ports import Upstream as AnyUpstream
+from proxy.products import DIRECTORY
 from proxy.routing.spawn import Spawner
 from proxy.store.slots import Slots
 
@@ -92,7 +93,7 @@ def before_router(
     the stack."""
     if config.source.product is not Product.PINECONE:
         return router
-    directory, spawn = Directory(config.source), Spawner()
+    directory, spawn = DIRECTORY(config.source), Spawner()
     stack.push_async_callback(directory.close)
     stack.push_async_callback(spawn.close)
     ports = {role: int(address.rpartition(":")[2]) for role, address in bound.items()}

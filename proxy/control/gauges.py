@@ -6,8 +6,9 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 from typing import Final
 
-from proxy.config import GatesConfig, Phase
+from proxy.config import GatesConfig
 from proxy.control.parts import Parts
+from proxy.model.phase import Phase
 from proxy.model.place import Place
 from proxy.net.entrance import Reason
 from proxy.ports import Route

@@ -12,13 +12,14 @@ from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass, field
 from typing import Any, Final
 
-from proxy.config import Config, Phase, SideConfig
+from proxy.config import Config, SideConfig
 from proxy.control.expiry import Expiry
 from proxy.control.facts import facts
 from proxy.control.gauges import Gauges
 from proxy.control.parts import Parts
 from proxy.errors import AlreadyExists, NotFound, ProxyError, Reason, Refused, Unavailable
 from proxy.mirror.journal import Parked
+from proxy.model.phase import Phase
 from proxy.model.place import Place
 from proxy.model.schema import Schema
 from proxy.ports import Fit, Kind, Route

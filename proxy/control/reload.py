@@ -13,9 +13,10 @@ from typing import Final
 
 from pydantic import BaseModel
 
-from proxy.config import Config, GatesConfig, Phase, RoutingConfig, load
+from proxy.config import Config, GatesConfig, RoutingConfig, load
 from proxy.control.operator import Operator, Standing
 from proxy.errors import ConfigError, ProxyError
+from proxy.model.phase import Phase
 from proxy.ports import Clock
 from proxy.routing.router import Router
 from proxy.store.catalog import StoredCatalog

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from proxy.backfill.target import create_collections
-from proxy.config import Phase
 from proxy.errors import Refused
 from proxy.mirror.mirror import Mirror
+from proxy.model.phase import Phase
 from proxy.model.place import Place
 from proxy.routing.phase import PHASES, Step
 from proxy.routing.router import Router

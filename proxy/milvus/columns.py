@@ -13,10 +13,10 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 import orjson
-from pymilvus.grpc_gen import schema_pb2
 
 from proxy.errors import Refused
 from proxy.milvus.schema import META, collection_schema, field_ids, pairs, server_made
+from proxy.milvus.sdk.grpc_gen import schema_pb2
 from proxy.model.point import Key, Point, PointId, Sparse, Value, Vector
 from proxy.model.schema import Schema
 

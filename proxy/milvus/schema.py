@@ -12,9 +12,8 @@ from base64 import b64decode, b64encode
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
-from pymilvus.grpc_gen import common_pb2, milvus_pb2, schema_pb2
-
 from proxy.errors import Refused
+from proxy.milvus.sdk.grpc_gen import common_pb2, milvus_pb2, schema_pb2
 from proxy.model.schema import DType, Field, FieldType, IdKind, Metric, Product, Schema, VectorField, VectorKind
 
 DEFAULT_DATABASE: Final = "default"

@@ -6,9 +6,8 @@ import re
 from collections.abc import Mapping
 from typing import Final
 
-from pymilvus.grpc_gen import common_pb2
-
 from proxy.errors import AlreadyExists, NotFound, ProxyError, Reason, Refused, Throttled, Unavailable, Uncertain
+from proxy.milvus.sdk.grpc_gen import common_pb2
 
 COLLECTION_NOT_FOUND: Final = 100
 NOT_LOADED: Final = 101

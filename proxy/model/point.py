@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 from uuid import UUID
 
-import numpy as np
-import numpy.typing as npt
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
 
 PointId: TypeAlias = int | UUID | str
 """Texts stay texts: `1` is not `"1"`. A frontend whose product knows UUIDs makes them `UUID`."""
@@ -40,7 +41,7 @@ class Sparse:
     values: npt.NDArray[np.float32]
 
 
-Vector: TypeAlias = npt.NDArray[Any] | Sparse
+Vector: TypeAlias = "npt.NDArray[Any] | Sparse"
 """Dense: shape (dim,); multi: shape (rows, dim); binary: uint8, 8 dimensions a byte, with `DType.BINARY` in the schema."""
 
 Value: TypeAlias = "bool | int | float | str | bytes | datetime | UUID | GeoPoint | list[Value] | dict[str, Value] | None"

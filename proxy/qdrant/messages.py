@@ -11,10 +11,10 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 import numpy as np
-from qdrant_client import grpc as pb
 from qdrant_client import models as m
 from qdrant_client.conversions.conversion import GrpcToRest, grpc_field_type_to_payload_schema
 
+from proxy.qdrant.sdk import grpc as pb
 from proxy.qdrant.settings import create_request, datatype, optional
 
 _Op = pb.PointsUpdateOperation

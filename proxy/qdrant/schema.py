@@ -7,10 +7,10 @@ from enum import StrEnum
 from typing import Any, Final
 
 from google.protobuf.json_format import MessageToDict, ParseDict
-from qdrant_client import grpc
 
 from proxy.model.evolve import INDEXES
 from proxy.model.schema import FieldType, Metric, Schema, VectorField, VectorKind
+from proxy.qdrant.sdk import grpc
 
 CONFIG: Final = "config"
 """In a schema's `native`: the CollectionConfig that the server tells, as JSON with the names of the protobuf fields."""

@@ -22,9 +22,10 @@ from collections.abc import Awaitable
 from dataclasses import dataclass
 from typing import Final
 
-from proxy.config import CutoverConfig, Phase
+from proxy.config import CutoverConfig
 from proxy.errors import ProxyError, Refused
 from proxy.mirror.mirror import Mirror
+from proxy.model.phase import Phase
 from proxy.ports import Clock
 from proxy.routing.phase import PHASES
 from proxy.routing.router import Router

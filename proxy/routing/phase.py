@@ -8,8 +8,8 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Final
 
-from proxy.config import Phase
 from proxy.errors import Reason, Refused
+from proxy.model.phase import Phase
 from proxy.model.place import Place
 
 

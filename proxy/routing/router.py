@@ -13,9 +13,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
-from proxy.config import Config, MirrorMode, Phase
+from proxy.config import Config, MirrorMode
 from proxy.errors import ProxyError, Reason, Refused
 from proxy.mirror.mirror import Listing, Mirror
+from proxy.model.phase import Phase
 from proxy.ports import Clock, Exchange, Frontend, Kind, Otherwise, RelayTo, Reply, Request, Route
 from proxy.routing.grant import Grants, grant
 from proxy.routing.hold import Hold

@@ -10,8 +10,8 @@ import sqlite3
 from dataclasses import dataclass
 from typing import Final
 
-from proxy.config import Phase
 from proxy.errors import Broken
+from proxy.model.phase import Phase
 from proxy.model.place import Place
 from proxy.ports import Clock
 from proxy.store.store import Store

@@ -16,8 +16,9 @@ from pathlib import Path
 from typing import Final, TypeAlias
 
 from proxy import config as settings
-from proxy.config import Config, Phase
+from proxy.config import Config
 from proxy.errors import ProxyError, Refused, Unavailable
+from proxy.model.phase import Phase
 from proxy.torture.clients import clients, create, shapes
 from proxy.torture.history import Recorder
 from proxy.torture.log import Log

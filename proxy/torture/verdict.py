@@ -11,7 +11,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
-from proxy.config import Config, Phase, SideConfig
+from proxy.config import Config, SideConfig
+from proxy.model.phase import Phase
 from proxy.torture.check import Contents, Run, Stage, Trust, Verdict, Violation, check
 from proxy.torture.clients import itself
 from proxy.torture.history import History, Key, Value, read

@@ -18,12 +18,13 @@ from fakes.plain_frontend import ROUTES, PlainFrontend, point, schema_of
 from proxy.app import Stored, compose
 from proxy.backends.memory import MemoryBackend
 from proxy.clock import SystemClock
-from proxy.config import Phase, parse
+from proxy.config import parse
 from proxy.control.operator import Operator, Standing
 from proxy.errors import ProxyError, Unavailable, Uncertain
 from proxy.mirror.journal import Journal
 from proxy.model.feature import Feature
 from proxy.model.operation import Count, CreateCollection, Done, Fetch, Read, Result, Write, selections
+from proxy.model.phase import Phase
 from proxy.model.place import Place
 from proxy.model.point import Key
 from proxy.model.schema import Product

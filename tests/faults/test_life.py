@@ -7,6 +7,7 @@ import logging
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any, Self
@@ -33,15 +34,26 @@ OPEN_GATES = {"min_samples": 1, "recall": 0.1, "tail_share": 1.0, "latency_ratio
 logging.getLogger("pymilvus").setLevel(logging.CRITICAL)
 
 
-@pytest.fixture
-def sides(tmp_path: Path) -> Iterator[tuple[MilvusFacade, QdrantServer]]:
-    with MilvusFacade(token=TOKEN) as source, QdrantServer(tmp_path / "qdrant", api_key=KEY) as target:
+@pytest.fixture(scope="module")
+def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[MilvusFacade, QdrantServer]]:
+    with MilvusFacade(token=TOKEN) as source, QdrantServer(tmp_path_factory.mktemp("qdrant"), api_key=KEY) as target:
         yield source, target
 
 
 @pytest.fixture
+def sides(servers: tuple[MilvusFacade, QdrantServer]) -> Iterator[tuple[MilvusFacade, QdrantServer]]:
+    """Empty."""
+    yield servers
+    source, target = servers
+    with closing(MilvusClient(source.url, token=TOKEN)) as client:
+        for name in client.list_collections():
+            client.drop_collection(name)
+    target.clear()
+
+
+@pytest.fixture
 def sidecar(sides: tuple[MilvusFacade, QdrantServer], tmp_path: Path) -> Iterator[Sidecar]:
-    """In phase mirror, over the collection `books`."""
+    """In phase mirror, over the collection `books`, which is on both sides."""
     source, target = sides
     made = Sidecar(
         tmp_path / "sidecar",
@@ -59,6 +71,7 @@ def sidecar(sides: tuple[MilvusFacade, QdrantServer], tmp_path: Path) -> Iterato
         client = MilvusClient(made.url, token=TOKEN)
         client.create_collection("books", dimension=4)
         client.close()
+        made.drained()
         yield made
 
 

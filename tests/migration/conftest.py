@@ -24,10 +24,19 @@ def source(milvus: MilvusServer) -> Iterator[MilvusClient]:
     client.close()
 
 
-@pytest.fixture
-def target(tmp_path: Path) -> Iterator[QdrantServer]:
-    with QdrantServer(tmp_path / "qdrant") as server:
+@pytest.fixture(scope="session")
+def local_qdrant(tmp_path_factory: pytest.TempPathFactory) -> Iterator[QdrantServer]:
+    with QdrantServer(tmp_path_factory.mktemp("qdrant")) as server:
         yield server
+
+
+@pytest.fixture
+def target(local_qdrant: QdrantServer) -> QdrantServer:
+    """A local Qdrant, empty."""
+    if not local_qdrant.runs:  # a test that killed it has failed before it started it again
+        local_qdrant.start()
+    local_qdrant.clear()
+    return local_qdrant
 
 
 @pytest.fixture

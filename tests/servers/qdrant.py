@@ -12,6 +12,7 @@ import sys
 from pathlib import Path
 from typing import Any, Final, Self
 
+import httpx
 from qdrant_client import QdrantClient
 
 from tests.servers.process import dying_with_parent
@@ -53,6 +54,16 @@ class QdrantServer:
         key = self.api_key if api_key is None else api_key
         options: dict[str, Any] = {"url": self.url, "grpc_port": self.grpc_port, "prefer_grpc": prefer_grpc, "api_key": key}
         return QdrantClient(**options, check_compatibility=False)
+
+    def clear(self) -> None:
+        """No collection is left, so no alias either."""
+        with httpx.Client(base_url=self.url, headers={"api-key": self.api_key} if self.api_key else {}) as rest:
+            for found in rest.get("/collections").raise_for_status().json()["result"]["collections"]:
+                rest.delete(f"/collections/{found['name']}").raise_for_status()
+
+    @property
+    def runs(self) -> bool:
+        return self._process is not None
 
     @property
     def pid(self) -> int:

@@ -14,8 +14,6 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Final, TypeVar
 
-from pymilvus.grpc_gen import milvus_pb2
-
 from proxy.backends.milvus.calls import Calls
 from proxy.backends.milvus.exact import exactly_nearest
 from proxy.backends.milvus.features import FEATURES, features_of
@@ -32,6 +30,7 @@ from proxy.backends.milvus.writes import IDS_AT_ONCE, deletes, upserts
 from proxy.config import SideConfig
 from proxy.errors import NotFound, Reason, Refused, Unsupported
 from proxy.milvus.schema import split_name
+from proxy.milvus.sdk.grpc_gen import milvus_pb2
 from proxy.model.distance import metric_of
 from proxy.model.feature import Feature, Support
 from proxy.model.filter import EVERYTHING

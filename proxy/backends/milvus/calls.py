@@ -12,11 +12,11 @@ from typing import Any, Final
 
 import grpc.aio
 from grpc import StatusCode
-from pymilvus.grpc_gen import common_pb2, milvus_pb2_grpc
 
 from proxy.backends.grpc_channel import open_channel
 from proxy.config import SideConfig
 from proxy.errors import ProxyError, Reason, Refused, Throttled, Unavailable, Uncertain
+from proxy.milvus.sdk.grpc_gen import common_pb2, milvus_pb2_grpc
 from proxy.milvus.status import error_of
 
 

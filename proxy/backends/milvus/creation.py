@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final, assert_never
 
-from pymilvus.grpc_gen import common_pb2, milvus_pb2
-
 from proxy.backends.milvus.foreign_schema import is_foreign
 from proxy.milvus.schema import (
     INDEX_NAME,
@@ -17,6 +15,7 @@ from proxy.milvus.schema import (
     key_values,
     split_name,
 )
+from proxy.milvus.sdk.grpc_gen import common_pb2, milvus_pb2
 from proxy.model.operation import CreateIndex, CreatePartition, DropAlias, DropCollection, DropIndex
 from proxy.model.schema import Metric, Schema
 

@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import orjson
-from pymilvus.grpc_gen import common_pb2, milvus_pb2
 
 from proxy.backends.milvus.expr import id_type, ids_in
 from proxy.backends.milvus.literals import compare
@@ -16,6 +15,7 @@ from proxy.backends.milvus.logic import NEVER
 from proxy.backends.milvus.naming import local_name, partition_name
 from proxy.milvus.columns import dense_bytes, sparse_bytes
 from proxy.milvus.schema import DENSE_TYPES, META, METRIC_NAMES, key_values
+from proxy.milvus.sdk.grpc_gen import common_pb2, milvus_pb2
 from proxy.model.filter import Op
 from proxy.model.operation import Search
 from proxy.model.point import PointId, Sparse, Vector

@@ -7,8 +7,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from pymilvus.grpc_gen import milvus_pb2
-
 from proxy.backends.milvus import parse, reads
 from proxy.backends.milvus.calls import Calls
 from proxy.backends.milvus.expr import expression, fields_of, ids_in
@@ -17,6 +15,7 @@ from proxy.backends.milvus.landing import Landing
 from proxy.backends.milvus.naming import local_name
 from proxy.errors import Reason, Refused
 from proxy.milvus.schema import split_name
+from proxy.milvus.sdk.grpc_gen import milvus_pb2
 from proxy.model.evaluate import matches
 from proxy.model.filter import EVERYTHING, AllOf, AnyOf, Filter, Not
 from proxy.model.operation import Search

@@ -11,8 +11,6 @@ from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import replace
 from typing import Any, Final
 
-from pymilvus.grpc_gen import common_pb2, milvus_pb2
-
 from proxy.backends.milvus.calls import Calls
 from proxy.backends.milvus.creation import (
     create_collection,
@@ -23,6 +21,7 @@ from proxy.backends.milvus.creation import (
 from proxy.backends.milvus.foreign_schema import is_foreign
 from proxy.errors import AlreadyExists, NotFound, Reason, Refused, Unavailable
 from proxy.milvus.schema import INDEX_NAME, collection_name, index_params, schema_of, split_name
+from proxy.milvus.sdk.grpc_gen import common_pb2, milvus_pb2
 from proxy.model.evolve import INDEXES, same_collection
 from proxy.model.operation import (
     AddVector,

@@ -6,14 +6,13 @@ import math
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
-from pymilvus.grpc_gen import milvus_pb2
-
 from proxy.backends.milvus.expr import ids_in
 from proxy.backends.milvus.literals import INT64_MAX, quoted
 from proxy.backends.milvus.naming import by_partition, local_name, partition_name, slices
 from proxy.errors import Refused, Unsupported
 from proxy.milvus.columns import fields_data
 from proxy.milvus.schema import META, server_made
+from proxy.milvus.sdk.grpc_gen import milvus_pb2
 from proxy.model.feature import Feature
 from proxy.model.point import Key, Point
 from proxy.model.schema import Product, Schema

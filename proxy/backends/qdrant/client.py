@@ -6,13 +6,13 @@ from functools import cached_property
 from typing import Any
 
 from grpc.aio import AioRpcError, Channel
-from qdrant_client import grpc
 
 from proxy.backends.grpc_channel import open_channel
 from proxy.backends.qdrant.address import grpc_url, metadata
 from proxy.backends.qdrant.errors import Call, explain, translate
 from proxy.config import SideConfig
 from proxy.errors import Uncertain
+from proxy.qdrant.sdk import grpc
 
 
 class Client:

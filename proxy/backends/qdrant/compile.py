@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
-from qdrant_client import grpc
-
 from proxy.backends.qdrant.filter import compile_filter
 from proxy.backends.qdrant.ids import fill_id, is_own_kind, mapped_id, point_id
 from proxy.backends.qdrant.names import EXACT, ID, PARTITION, addressable, collection_name, field_name, json_path
@@ -16,6 +14,7 @@ from proxy.errors import Refused
 from proxy.model.operation import Consistency, Count, Fetch, Scan, Search
 from proxy.model.point import Key, Point, Vector
 from proxy.model.schema import Schema, VectorKind
+from proxy.qdrant.sdk import grpc
 
 # With replicas, the order of two writes to one point is only certain through its leader.
 _ORDERING: Final = grpc.WriteOrdering(type=grpc.WriteOrderingType.Strong)

@@ -12,7 +12,6 @@ from datetime import datetime
 from typing import Any, Final, assert_never
 
 from google.protobuf.timestamp_pb2 import Timestamp
-from qdrant_client import grpc
 
 from proxy.backends.originals import INT64_MAX, INT64_MIN
 from proxy.backends.qdrant.payload import DOUBLE_LIMIT, double, instant
@@ -22,6 +21,7 @@ from proxy.model.feature import Feature
 from proxy.model.filter import Bound, GeoBox, GeoPolygon, GeoRadius, Op
 from proxy.model.point import GeoPoint
 from proxy.model.schema import Product
+from proxy.qdrant.sdk import grpc
 
 _BOUND: Final = {Op.LT: "lt", Op.LE: "lte", Op.GT: "gt", Op.GE: "gte"}
 _PREFIX: Final = re.compile(r"((?:\\.|[^\\%_])*)(%*)", re.DOTALL)

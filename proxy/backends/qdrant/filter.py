@@ -12,8 +12,6 @@ from datetime import datetime
 from typing import Final, TypeAlias, assert_never
 from uuid import UUID
 
-from qdrant_client import grpc
-
 from proxy.backends.qdrant import conditions
 from proxy.backends.qdrant.conditions import all_of, any_of, is_empty, is_null, negation, nothing
 from proxy.backends.qdrant.ids import is_own_kind, mapped_id, point_id
@@ -55,6 +53,7 @@ from proxy.model.filter import (
 )
 from proxy.model.point import Key
 from proxy.model.schema import FieldType, IdKind, Product, Schema
+from proxy.qdrant.sdk import grpc
 
 _INTEGERS: Final = frozenset({FieldType.INT8, FieldType.INT16, FieldType.INT32, FieldType.INT64})
 

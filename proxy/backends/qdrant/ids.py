@@ -16,13 +16,12 @@ from functools import lru_cache
 from typing import Any, Final
 from uuid import NAMESPACE_URL, UUID, uuid5
 
-from qdrant_client import grpc
-
 from proxy.backends.originals import INT64_MAX, INT64_MIN
 from proxy.backends.qdrant.names import ID, PARTITION
 from proxy.errors import Refused
 from proxy.model.point import Key, PointId
 from proxy.model.schema import IdKind, Schema
+from proxy.qdrant.sdk import grpc
 
 _WHOLE_KEYS: Final = uuid5(NAMESPACE_URL, "vecferry:key")
 """A namespace of its own: no text id can meet a whole key."""

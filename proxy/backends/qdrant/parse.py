@@ -6,7 +6,6 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
-from qdrant_client import grpc
 
 from proxy.backends.qdrant.ids import parse_key
 from proxy.backends.qdrant.payload import parse_payload, read
@@ -15,6 +14,7 @@ from proxy.model.distance import within
 from proxy.model.operation import Hit, Search
 from proxy.model.point import Point
 from proxy.model.schema import Metric, Schema
+from proxy.qdrant.sdk import grpc
 
 
 def parse_points(

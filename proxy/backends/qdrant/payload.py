@@ -16,7 +16,6 @@ from typing import Any, Final, TypeAlias, assert_never
 from uuid import UUID
 
 import orjson
-from qdrant_client import grpc
 
 from proxy.backends.originals import INT64_MAX, INT64_MIN, decode, encode
 from proxy.backends.qdrant.ids import is_own_kind
@@ -35,6 +34,7 @@ from proxy.errors import Refused
 from proxy.model.filter import Path
 from proxy.model.point import GeoPoint, Key, Payload, Value
 from proxy.model.schema import Schema
+from proxy.qdrant.sdk import grpc
 
 DOUBLE_LIMIT: Final = 2**53
 """From here on two integers can be one double."""

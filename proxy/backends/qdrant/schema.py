@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from google.protobuf.json_format import MessageToDict
-from qdrant_client import grpc
 
 from proxy.backends.qdrant.ids import is_own_kind
 from proxy.backends.qdrant.names import (
@@ -34,6 +33,7 @@ from proxy.qdrant.schema import (
     native_of,
     vectors_of,
 )
+from proxy.qdrant.sdk import grpc
 
 PROVISIONAL_METRIC: Final = Metric.EUCLIDEAN
 """Of a vector whose metric no index has named yet: keeps vectors as they are until then."""

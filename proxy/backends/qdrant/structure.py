@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from google.protobuf.json_format import ParseDict
-from qdrant_client import grpc
 
 from proxy.backends.qdrant import compile, schema
 from proxy.backends.qdrant.client import Client
@@ -18,6 +17,7 @@ from proxy.model.evolve import INDEXES
 from proxy.model.feature import Feature
 from proxy.model.operation import CreateIndex, DropAlias, SetAlias
 from proxy.model.schema import DType, Product, Schema, VectorField
+from proxy.qdrant.sdk import grpc
 
 MAX_PARTITIONS: Final = 4096
 """As many as Milvus allows a collection; `describe` tells no more."""

@@ -13,13 +13,13 @@ from typing import Any, Final, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
-from qdrant_client import grpc
 
 from proxy.backends.qdrant.ids import is_own_kind
 from proxy.backends.qdrant.payload import Lengths
 from proxy.errors import Refused
 from proxy.model.point import Point, Sparse, Vector
 from proxy.model.schema import DType, Metric, Schema, VectorField, VectorKind
+from proxy.qdrant.sdk import grpc
 
 Floats: TypeAlias = npt.NDArray[np.float32]
 Length: TypeAlias = float | list[float]

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from pymilvus.grpc_gen import common_pb2, milvus_pb2, schema_pb2
-
 from proxy.errors import NotFound
 from proxy.frontends.milvus.calls import CodedNotFound, CodedRefusal, Incoming, found, found_named, named, partition
 from proxy.frontends.milvus.messages import Message
 from proxy.milvus.schema import DEFAULT_DATABASE, DEFAULT_PARTITION, INDEX_NAME, described, index_params, key_values, split_name
+from proxy.milvus.sdk.grpc_gen import common_pb2, milvus_pb2, schema_pb2
 from proxy.model.schema import Schema
 from proxy.ports import Catalog
 

@@ -13,7 +13,6 @@ from typing import Any, Final
 
 import numpy as np
 import orjson
-from pymilvus.grpc_gen import common_pb2
 
 from proxy.errors import Reason, Refused, Unsupported
 from proxy.frontends.milvus import syntax
@@ -33,6 +32,7 @@ from proxy.frontends.milvus.operand import TARGET, Scope
 from proxy.frontends.milvus.templates import templates
 from proxy.milvus.columns import bytes_vector, sparse_of
 from proxy.milvus.schema import META, METRIC_NAMES, METRIC_TYPE, pairs
+from proxy.milvus.sdk.grpc_gen import common_pb2
 from proxy.milvus.status import NOT_LOADED
 from proxy.model.feature import Feature
 from proxy.model.filter import EVERYTHING, AllOf, Filter, IdRange, Op

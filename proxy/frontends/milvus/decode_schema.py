@@ -8,7 +8,6 @@ from dataclasses import replace
 from typing import Any, Final
 
 import orjson
-from pymilvus.grpc_gen import milvus_pb2, schema_pb2
 
 from proxy.errors import NotFound, Refused
 from proxy.frontends.milvus.calls import Incoming, found, named, parsed
@@ -24,6 +23,7 @@ from proxy.milvus.schema import (
     pairs,
     schema_of,
 )
+from proxy.milvus.sdk.grpc_gen import milvus_pb2, schema_pb2
 from proxy.model.operation import (
     CreateCollection,
     CreateIndex,

@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import assert_never
 
-from pymilvus.grpc_gen import common_pb2, milvus_pb2, schema_pb2
-
 from proxy.errors import Broken, Reason, Refused
 from proxy.frontends.milvus.calls import Incoming, says_key_name
 from proxy.frontends.milvus.decode_read import COUNT, EVERY_FIELD
 from proxy.frontends.milvus.messages import CALLS, Message
 from proxy.milvus.columns import Nulls, fields_data, ids_field
 from proxy.milvus.schema import META, pairs, split_name
+from proxy.milvus.sdk.grpc_gen import common_pb2, milvus_pb2, schema_pb2
 from proxy.model.operation import (
     Count,
     Done,

@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from pymilvus.grpc_gen import common_pb2
-
 from proxy.errors import Broken, ProxyError, Reason, Refused, Throttled, Uncertain
 from proxy.frontends import grpc
 from proxy.frontends.milvus.calls import CodedNotFound, CodedRefusal, answered
 from proxy.frontends.milvus.messages import CALLS
 from proxy.frontends.milvus.routes import method_of
+from proxy.milvus.sdk.grpc_gen import common_pb2
 from proxy.milvus.status import CODES, UNEXPECTED, code_of, error_of, failed
 from proxy.ports import Outcome, Reply, Request
 

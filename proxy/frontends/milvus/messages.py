@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
 from google.protobuf.message_factory import GetMessageClass
-from pymilvus.grpc_gen import milvus_pb2
+
+from proxy.milvus.sdk.grpc_gen import milvus_pb2
 
 Message: TypeAlias = Any
 """A protobuf message class or message; the stubs are not typed."""

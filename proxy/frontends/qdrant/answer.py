@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from qdrant_client import grpc as pb
 from qdrant_client import models as m
 
 from proxy.errors import NotFound
@@ -14,6 +13,7 @@ from proxy.frontends.qdrant import replies
 from proxy.frontends.qdrant.calls import Call, found
 from proxy.frontends.qdrant.routes import GRPC, Action
 from proxy.ports import Catalog, Reply
+from proxy.qdrant.sdk import grpc as pb
 
 TITLE: Final = "qdrant - vector search engine"
 _SERVING: Final = b"\x08\x01"

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from qdrant_client import grpc as pb
 from qdrant_client.conversions.conversion import GrpcToRest
 
 from proxy.frontends.qdrant import replies
@@ -14,6 +13,7 @@ from proxy.frontends.qdrant.routes import GRPC
 from proxy.model.schema import Schema
 from proxy.ports import Reply
 from proxy.qdrant.schema import config_of, indexes_of
+from proxy.qdrant.sdk import grpc as pb
 
 
 def described(call: Call, schema: Schema, points: int) -> Reply:

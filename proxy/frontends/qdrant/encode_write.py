@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from qdrant_client import grpc as pb
-
 from proxy.frontends.qdrant import replies
 from proxy.frontends.qdrant.calls import Call
 from proxy.frontends.qdrant.routes import GRPC, Action
 from proxy.model.operation import Batch, Write
 from proxy.ports import Reply
+from proxy.qdrant.sdk import grpc as pb
 
 _OF_COLLECTIONS = frozenset(
     {Action.CREATE_COLLECTION, Action.UPDATE_COLLECTION, Action.DELETE_COLLECTION, Action.UPDATE_ALIASES}

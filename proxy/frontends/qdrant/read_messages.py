@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
 import numpy as np
-from qdrant_client import grpc as pb
 from qdrant_client.conversions.conversion import RestToGrpc
 
 from proxy.frontends.qdrant import replies
@@ -19,6 +18,7 @@ from proxy.frontends.qdrant.values import UNNAMED
 from proxy.model.point import PointId, Sparse, Vector
 from proxy.model.schema import Schema
 from proxy.ports import Catalog, Reply
+from proxy.qdrant.sdk import grpc as pb
 
 _NESTED_SINCE: Final = (1, 17)
 Told: TypeAlias = tuple[str | int, Row, Shown | None]

@@ -17,10 +17,11 @@ from faults.simulation.virtual_disk import Disk, VirtualStore, VirtualWriter
 from faults.simulation.virtual_time import VirtualClock
 
 from proxy.app import Stored, compose
-from proxy.config import Config, Phase
+from proxy.config import Config
 from proxy.control.operator import Operator, Standing
 from proxy.errors import ProxyError
 from proxy.mirror.journal import Journal, contents
+from proxy.model.phase import Phase
 from proxy.model.place import Place
 from proxy.ports import RelayTo, Reply, Request
 from proxy.routing.sides import Side, Sides

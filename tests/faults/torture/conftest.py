@@ -1,3 +1,3 @@
-from tests.migration.conftest import source, target
+from tests.migration.conftest import local_qdrant, source, target
 
-__all__ = ["source", "target"]
+__all__ = ["local_qdrant", "source", "target"]

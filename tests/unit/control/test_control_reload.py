@@ -9,8 +9,9 @@ from typing import Any
 from fakes.mirror import FastClock
 from fakes.sidecar import Sidecar
 
-from proxy.config import MirrorMode, Phase
+from proxy.config import MirrorMode
 from proxy.control.reload import Reload
+from proxy.model.phase import Phase
 
 
 class Editor:

@@ -6,8 +6,8 @@ import pytest
 from fakes.plain_frontend import put, remove, request
 from fakes.sidecar import Sidecar
 
-from proxy.config import Phase
 from proxy.errors import Broken, Refused, Unavailable
+from proxy.model.phase import Phase
 from proxy.model.place import Place
 from proxy.ports import Reply
 

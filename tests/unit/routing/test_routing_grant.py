@@ -7,8 +7,8 @@ import pytest
 from fakes.plain_frontend import put
 from fakes.sidecar import Sidecar
 
-from proxy.config import Phase
 from proxy.errors import Refused
+from proxy.model.phase import Phase
 from proxy.model.place import Place
 from proxy.ports import Kind
 from proxy.routing.grant import NOTHING, Grant, Grants, grant

@@ -6,8 +6,8 @@ import pytest
 from fakes.plain_frontend import point, put, remove, request
 from fakes.sidecar import Sidecar
 
-from proxy.config import Phase
 from proxy.errors import Refused, Unavailable, Uncertain
+from proxy.model.phase import Phase
 from proxy.ports import Reply
 from proxy.routing.plan import Action
 from proxy.telemetry.metrics import REGISTRY

@@ -6,7 +6,8 @@ import pytest
 from fakes.plain_frontend import put, request
 from fakes.sidecar import FakeExchange, Sidecar, see
 
-from proxy.config import Phase, RoutingConfig
+from proxy.config import RoutingConfig
+from proxy.model.phase import Phase
 from proxy.routing.plan import Action
 from proxy.routing.shares import Draw, Shares
 from proxy.shadow.sample import Sampler

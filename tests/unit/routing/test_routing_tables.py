@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from proxy.config import Phase
 from proxy.errors import Refused
+from proxy.model.phase import Phase
 from proxy.model.place import Place
 from proxy.ports import Kind
 from proxy.routing.phase import PHASES, TRANSITIONS, Step, step

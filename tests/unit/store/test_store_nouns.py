@@ -4,8 +4,8 @@ from uuid import UUID
 
 import pytest
 
-from proxy.config import Phase
 from proxy.errors import Broken
+from proxy.model.phase import Phase
 from proxy.model.place import Place
 from proxy.model.point import Key
 from proxy.store.checkpoints import Checkpoints

@@ -8,8 +8,8 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import StatusCode
 
-from proxy.config import Phase
 from proxy.errors import Unavailable
+from proxy.model.phase import Phase
 from proxy.routing import router
 
 

@@ -34,7 +34,8 @@ def test_a_worker_knows_each_call_as_the_core_does(product: Product, role: str) 
             assert ROUTES[product](method, path.encode(), role) == core.route(method, path.encode(), role)
 
 
-def test_the_routes_load_no_sdk() -> None:
-    look = "import sys, proxy.frontends.routes; print([m for m in ('pymilvus', 'qdrant_client', 'grpc') if m in sys.modules])"
+def test_a_worker_loads_no_sdk_and_nothing_else_that_it_does_not_need() -> None:
+    heavy = ("aiohttp", "grpc", "httpx", "numpy", "opentelemetry.sdk", "pymilvus", "qdrant_client")
+    look = f"import sys, proxy.workers.worker; print([m for m in {heavy} if m in sys.modules])"
     found = subprocess.run([sys.executable, "-c", look], capture_output=True, text=True, check=True)
     assert found.stdout.strip() == "[]"

@@ -15,12 +15,12 @@ from qdrant_scenario import C
 from proxy.backends.memory import MemoryBackend
 from proxy.clock import SystemClock
 from proxy.compare.points import equal
-from proxy.config import Phase
 from proxy.errors import ProxyError
 from proxy.frontends.grpc import framed
 from proxy.frontends.qdrant.frontend import QdrantFrontend
 from proxy.frontends.qdrant.routes import is_grpc
 from proxy.model.operation import Done, Scan, SchemaWrite
+from proxy.model.phase import Phase
 from proxy.model.point import Key, Point
 from proxy.model.schema import Product
 from proxy.ports import Kind, Outcome, Reply, Request, Route

@@ -1,38 +1,22 @@
-"""The settings: frozen groups, one loader, every check.
-
-An unknown key, a wrong type, a missing secret stops the start with the key's path. Owns: meaning and defaults of every key
-(docs/configuration.md is printed from here). Not: reacting to a change.
-"""
+"""Every key, in its group, with its meaning, its default, and what must hold between keys of one group."""
 
 from __future__ import annotations
 
-import base64
-import difflib
-import os
 import re
 from collections.abc import Mapping
 from enum import StrEnum
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal, TypeAlias
+from typing import Annotated, Final, Literal
 
-import yaml
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
-from proxy.errors import ConfigError
+from proxy.config.values import Address, Bytes, Endpoint, Fraction, Group, Key, Seconds, Secret, TlsVersion, Token
+from proxy.model.phase import Phase
 from proxy.model.schema import Product
 from proxy.pinecone.hosts import checked_template, spread
 
-
-class Phase(StrEnum):
-    """A row of the routing table; docs/cutover.md tells what each one does."""
-
-    PASSTHROUGH = "passthrough"
-    MIRROR = "mirror"
-    SHADOW = "shadow"
-    CANARY = "canary"
-    CUTOVER = "cutover"
-    COMPLETE = "complete"
+PINECONE_URL: Final = "https://api.pinecone.io"
 
 
 class MirrorMode(StrEnum):
@@ -52,68 +36,8 @@ class WhenFull(StrEnum):
     SHED = "shed"
 
 
-KEY_BYTES: Final = 32
-PINECONE_URL: Final = "https://api.pinecone.io"
-_UNITS = {"ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
-SIZES = {"": 1, "B": 1, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "TiB": 2**40}
-
-
-def _seconds(value: object) -> object:
-    if isinstance(value, str) and (found := re.fullmatch(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)", value.strip())):
-        return float(found[1]) * _UNITS[found[2]]
-    return value
-
-
-def _bytes(value: object) -> object:
-    if isinstance(value, str) and (found := re.fullmatch(r"(\d+(?:\.\d+)?)\s*(B|KiB|MiB|GiB|TiB)?", value.strip())):
-        return int(float(found[1]) * SIZES[found[2] or ""])
-    return value
-
-
 def _spread(given: object) -> object:
     return spread(given) if isinstance(given, dict) else given
-
-
-def _address(value: str) -> str:
-    host, _, port = value.rpartition(":")
-    if not re.fullmatch(r"\[[0-9a-fA-F:.%]+\]|[^\s/:\[\]]*", host) or not port.isdigit() or int(port) > 65535:
-        raise ValueError(f"must be host:port, not {value!r}")
-    return value
-
-
-def _without_credentials(value: str) -> str:
-    if not re.fullmatch(r"https?://[^/\s@]+(/[^\s@]*)?", value):
-        raise ValueError("must look like http://host:port, without credentials")
-    return value
-
-
-def _secret(value: object) -> object:
-    match value:
-        case {"env": str(name), **rest} if not rest:
-            if name not in os.environ:
-                raise ValueError(f"the environment variable {name} is not set")
-            return os.environ[name]
-        case {"file": str(path), **rest} if not rest:
-            try:
-                return Path(path).read_text("utf-8").strip()
-            except OSError as error:
-                raise ValueError(f"cannot read the file {path}: {error.strerror}") from error
-            except UnicodeDecodeError:
-                raise ValueError(f"the file {path} is no text") from None
-    return value
-
-
-def _not_empty(value: SecretStr) -> SecretStr:
-    # An empty file or variable must not open what a secret was meant to close.
-    if not value.get_secret_value():
-        raise ValueError("the secret is empty")
-    return value
-
-
-def _token(value: SecretStr) -> SecretStr:
-    if not re.fullmatch(r"[\x21-\x7e]+", value.get_secret_value()):
-        raise ValueError("must be printable ASCII without blanks, as a header carries it")
-    return value
 
 
 def _is_loopback(address: str) -> bool:
@@ -122,38 +46,6 @@ def _is_loopback(address: str) -> bool:
         return host == "localhost" or ip_address(host).is_loopback
     except ValueError:
         return False
-
-
-def _key(value: SecretStr) -> SecretStr:
-    try:
-        size = len(base64.b64decode(value.get_secret_value(), validate=True))
-    except ValueError:
-        size = 0
-    if size != KEY_BYTES:
-        raise ValueError(f"must be base64 of {KEY_BYTES} random bytes: `openssl rand -base64 {KEY_BYTES}`")
-    return value
-
-
-Seconds: TypeAlias = Annotated[float, BeforeValidator(_seconds), Field(gt=0)]
-"""A number of seconds, or a text such as `250ms`, `10s`, `5m`."""
-Bytes: TypeAlias = Annotated[int, BeforeValidator(_bytes), Field(gt=0)]
-"""A number of bytes, or a text such as `64MiB`."""
-Address: TypeAlias = Annotated[str, AfterValidator(_address)]
-"""host:port; an IPv6 host in brackets; no host: every interface."""
-Secret: TypeAlias = Annotated[SecretStr, BeforeValidator(_secret), AfterValidator(_not_empty)]
-"""A text, `{env: NAME}` or `{file: PATH}`; prints as ***."""
-Endpoint: TypeAlias = Annotated[str, AfterValidator(_without_credentials)]
-"""A URL, possibly with a path."""
-Token: TypeAlias = Annotated[Secret, AfterValidator(_token)]
-"""A secret that clients show in a header."""
-Key: TypeAlias = Annotated[Secret, AfterValidator(_key)]
-"""A secret that is base64 of 32 bytes."""
-Fraction: TypeAlias = Annotated[float, Field(ge=0, le=1)]
-TlsVersion: TypeAlias = Annotated[Literal["1.2", "1.3"], BeforeValidator(str)]
-
-
-class Group(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
 
 class TlsConfig(Group):
@@ -458,60 +350,3 @@ class Config(Group):
         if self.target is None and self.routing.phase is not Phase.PASSTHROUGH:
             raise ValueError(f"target is needed in phase {self.routing.phase}")
         return self
-
-
-def load(path: Path) -> Config:
-    """Reads and checks the file. Raises ConfigError with the path of the first wrong key."""
-    try:
-        text = path.read_text("utf-8")
-    except OSError as error:
-        raise ConfigError("", f"cannot read the config file {path}: {error.strerror}") from error
-    try:
-        tree = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise ConfigError("", f"{path} is not YAML: {_trouble(error)}") from None
-    if not isinstance(tree, dict):
-        raise ConfigError("", f"{path} must be a mapping with source, target, listen ...")
-    return parse(tree)
-
-
-def _trouble(error: yaml.YAMLError) -> str:
-    # Its own text quotes the line, and a secret may stand there.
-    mark = getattr(error, "problem_mark", None)
-    if mark is None:
-        return "it has a character that YAML does not allow"
-    return f"{getattr(error, 'context', None) or 'a mistake'} (line {mark.line + 1}, column {mark.column + 1})"
-
-
-def parse(tree: Mapping[str, Any]) -> Config:
-    try:
-        return Config.model_validate(tree)
-    except ValidationError as error:
-        raise _explain(error) from None
-
-
-def _explain(error: ValidationError) -> ConfigError:
-    first = next((e for e in error.errors() if e["type"] == "extra_forbidden"), error.errors()[0])
-    where = [str(part) for part in first["loc"]]
-    path = ".".join(where)
-    if first["type"] == "extra_forbidden":
-        known = _known_keys(where[:-1])
-        near = difflib.get_close_matches(where[-1], known, 1, 0.5)
-        hint = f"did you mean {near[0]}?" if near else f"known here: {', '.join(known)}"
-        return ConfigError(path, f"unknown key; {hint}")
-    return ConfigError(path, first["msg"].removeprefix("Value error, "))
-
-
-def _known_keys(where: list[str]) -> list[str]:
-    group: Any = Config
-    for part in where:
-        fields = getattr(group, "model_fields", {})
-        group = _group_of(fields[part].annotation) if part in fields else group
-    return sorted(getattr(group, "model_fields", {}))
-
-
-def _group_of(annotation: Any) -> Any:
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return annotation
-    inner = [found for part in getattr(annotation, "__args__", ()) if (found := _group_of(part)) is not None]
-    return inner[0] if inner else None
