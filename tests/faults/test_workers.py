@@ -13,7 +13,7 @@ import psutil
 import pytest
 from pymilvus import MilvusClient
 
-from tests.faults.test_life import OPEN_GATES, Application
+from tests.faults.test_life import OPEN_GATES, Application, Collector
 from tests.servers.facade import MilvusFacade
 from tests.servers.qdrant import QdrantServer
 from tests.servers.sidecar import Closed, Sidecar, wait_until
@@ -25,13 +25,20 @@ GET_VERSION = "/milvus.proto.milvus.MilvusService/GetVersion"
 
 
 @pytest.fixture(scope="module")
-def sidecar(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sidecar]:
+def collector() -> Iterator[Collector]:
+    with Collector() as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def sidecar(tmp_path_factory: pytest.TempPathFactory, collector: Collector) -> Iterator[Sidecar]:
     """In phase mirror, over the verified collection `books`."""
     folder = tmp_path_factory.mktemp("workers")
     with MilvusFacade(token=TOKEN) as source, QdrantServer(folder / "qdrant") as target:
         made = Sidecar(folder / "sidecar", source.url, target, routing={"phase": "mirror"}, gates=OPEN_GATES, workers=2)
         made.settings["source"]["token"] = TOKEN
         made.settings["mirror"] = {"linger": "500ms"}
+        made.settings["telemetry"] |= {"otlp_endpoint": collector.url, "trace_share": 1.0}
         with made:
             client = MilvusClient(made.url, token=TOKEN)
             client.create_collection("books", dimension=4)
@@ -68,6 +75,12 @@ def test_the_admin_api_speaks_for_all(sidecar: Sidecar) -> None:
     assert 'vecferry_requests_total{action="relay",call="GetVersion"} 30.0' in metrics
     for channel in channels:
         channel.close()
+
+
+def test_calls_that_a_worker_relays_by_itself_are_traced_there(sidecar: Sidecar, collector: Collector) -> None:
+    with grpc.insecure_channel(sidecar.url.removeprefix("http://")) as channel:
+        channel.unary_unary(GET_VERSION)(b"", metadata=(("authorization", base64.b64encode(TOKEN.encode())),))
+    wait_until(lambda: "GetVersion" in collector.spans, 30, lambda: collector.spans)
 
 
 def count(sidecar: Sidecar, call: str) -> int:
