@@ -12,6 +12,7 @@ from typing import cast
 from proxy.net.ends import Caller, Failure, Kind, Piece, Rewrite
 from proxy.net.http1 import heads
 from proxy.net.http1.bodies import PADDED_SIZE, BadBody, Body, Rest, body
+from proxy.net.http1.writer import Writer
 from proxy.net.limits import STREAM_WINDOW
 from proxy.net.tls import words
 
@@ -20,6 +21,7 @@ class UpstreamConnection(asyncio.Protocol):
     """ends.UpstreamEnd"""
 
     transport: asyncio.Transport
+    writer: Writer
 
     def __init__(
         self, name: str, rewrite: Rewrite | None, max_header_bytes: int, freed: Callable[[UpstreamConnection], None]
@@ -56,7 +58,10 @@ class UpstreamConnection(asyncio.Protocol):
         if piece.kind is Kind.HEAD:
             self._bodiless = wire.startswith(b"HEAD ")
             wire = wire if self._rewrite is None else heads.rewritten(wire, self._rewrite)
-        self.transport.write(wire)
+        if piece.kind is Kind.HEAD and not piece.end:
+            self.writer.hold(wire)
+        else:
+            self.writer.write(wire)
         self._sent, self._sent_end = True, piece.end
         if piece.kind is not Kind.BODY or not self._writing_paused:
             return len(piece.wire) if piece.kind is Kind.BODY else 0
@@ -81,6 +86,7 @@ class UpstreamConnection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast(asyncio.Transport, transport)  # uvloop's are no subclass
+        self.writer = Writer(self.transport)
 
     def pause_writing(self) -> None:
         self._writing_paused = True
