@@ -11,6 +11,7 @@ from typing import Protocol
 
 from proxy.config import RelayConfig
 from proxy.errors import Broken, Unavailable
+from proxy.net.ended import EndedRelay
 from proxy.net.ends import ClientEnd, Piece, RequestHead
 from proxy.net.limits import Budget
 from proxy.net.owned import Owned
@@ -90,6 +91,8 @@ class Exchange:
             self.forward(to, waiting, 0)
         elif to.tap is not None:
             to.tap.failed(Unavailable("the client left before its request was relayed"), sent=False)
+        elif to.ended is not None:
+            to.ended()
 
     def serve(self, work: Work) -> None:
         waiting = self._decided()
@@ -169,4 +172,6 @@ def _relay(exchange: Exchange, to: RelayTo, upstream: Upstream) -> Relay:
         return TappedRelay(exchange, to, upstream, to.tap)
     if to.otherwise is not None:
         return TriedRelay(exchange, to, upstream, to.otherwise)
+    if to.ended is not None:
+        return EndedRelay(exchange, to, upstream, to.ended)
     return Relay(exchange, to, upstream)

@@ -75,11 +75,10 @@ class TappedRelay(Relay):
             self._tap.request(self._request(), self._go)
 
     def _request(self) -> Request | None:
-        body = b"".join(piece.content for piece in self._kept) if self._whole else b""
-        if not self._whole or len(body) > self._tap.limit:
+        if not self._whole or sum(len(piece.content) for piece in self._kept) > self._tap.limit:
             return None
         head = self._exchange.head
-        return Request(head.method, head.path, head.headers, body)
+        return Request(head.method, head.path, head.headers, b"".join(piece.content for piece in self._kept))
 
     def _go(self, instead: Reply | None) -> None:
         if self._over or self._replied or self._step is not _Step.HELD:
