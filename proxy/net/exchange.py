@@ -68,7 +68,7 @@ class Surroundings:
 class Exchange:
     """ports.Exchange, driven by its client's end."""
 
-    __slots__ = ("_held", "_size", "_waiting", "_way", "around", "authority", "client", "head", "method", "path")
+    __slots__ = ("_first", "_held", "_size", "_waiting", "_way", "around", "authority", "client", "head", "method", "path")
 
     def __init__(self, client: ClientEnd, head: RequestHead, first: Piece, around: Surroundings) -> None:
         self.client = client
@@ -79,6 +79,7 @@ class Exchange:
         self.around = around
         self._waiting: list[Piece] | None = [first]
         self._held = 0
+        self._first = len(first.wire)
         self._size = 0  # of the head, which is kept until the end
         self._way: Way = OVER
 
@@ -118,7 +119,7 @@ class Exchange:
 
     def admitted(self) -> bool:
         """Once, first. False: its head is more than the proxy may hold, and it is refused."""
-        self._size = sum(len(piece.wire) for piece in self._waiting or ())
+        self._size = self._first
         if self.around.budget.take(self._size):
             return True
         self._overloaded()

@@ -9,7 +9,7 @@ from enum import Enum
 from typing import TYPE_CHECKING
 
 from proxy.errors import Broken, ProxyError, Unavailable, Uncertain
-from proxy.net.ends import Failure, Kind, Piece
+from proxy.net.ends import BODY, HEAD, INTERIM, Failure, Piece
 from proxy.net.limits import RETRY_COPY
 from proxy.net.relaying import Relay
 from proxy.ports import RelayTo, Reply, Request, Tap
@@ -68,7 +68,7 @@ class TappedRelay(Relay):
     # the request
 
     def _arrived(self, piece: Piece) -> None:
-        if piece.kind is Kind.HEAD or piece.content:
+        if piece.kind is HEAD or piece.content:
             self._ready = len(self._kept) - 1
         if piece.end and not self._replied:
             self._step = _Step.HELD
@@ -101,7 +101,7 @@ class TappedRelay(Relay):
     # the reply
 
     def _deliver(self, piece: Piece) -> None:
-        if piece.kind is Kind.INTERIM:
+        if piece.kind is INTERIM:
             self._send(piece)
             return
         self._copy(piece)
@@ -111,7 +111,7 @@ class TappedRelay(Relay):
         elif not self._tap.holds_reply or self._reply is None:
             self._release()
         else:
-            self._prepay(len(piece.wire) if piece.kind is Kind.BODY else 0)
+            self._prepay(len(piece.wire) if piece.kind is BODY else 0)
 
     def _copy(self, piece: Piece) -> None:
         self._size += len(piece.content)

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from http import HTTPStatus
 from typing import Final, cast
 
-from proxy.net.ends import Failure, Kind, Piece, Version
+from proxy.net.ends import BODY, HEAD, INTERIM, Failure, Piece, Version
 from proxy.net.exchange import OVER, Exchange, Surroundings, Way
 from proxy.net.http1 import heads
 from proxy.net.http1.bodies import SIZE, BadBody, Body, body
@@ -142,7 +142,7 @@ class ClientConnection(asyncio.Protocol):
         self._body = (
             body(request.body, trailer_limit=self._around.relay.max_header_bytes, size_line=SIZE) if request.body else None
         )
-        first = Piece(Kind.HEAD, request.wire, b"", not request.body)
+        first = Piece(HEAD, request.wire, b"", not request.body)
         self._exchange = exchange = Exchange(self, request.head, first, self._around)
         self._begin(exchange)
 
@@ -154,7 +154,7 @@ class ClientConnection(asyncio.Protocol):
         self._pending += part.used
         if part.end:
             self._body = None
-        self._exchange.request(Piece(Kind.BODY, wire, part.content, part.end))
+        self._exchange.request(Piece(BODY, wire, part.content, part.end))
         return True
 
     def _throttle(self) -> None:
@@ -178,17 +178,17 @@ class ClientConnection(asyncio.Protocol):
             self._throttle()
 
     def send(self, piece: Piece) -> int:
-        if piece.kind is Kind.HEAD:
+        if piece.kind is HEAD:
             head = self._reply_head(piece.wire)
             if piece.end:
                 self.writer.write(head)
             else:
                 self.writer.hold(head)
-        elif piece.kind is not Kind.INTERIM or (self._request is not None and self._request.modern):
+        elif piece.kind is not INTERIM or (self._request is not None and self._request.modern):
             self.writer.write(piece.wire)
         size = len(piece.wire)
         if self._writing_paused and not piece.end:
-            self._undrained += size if piece.kind is Kind.BODY else 0
+            self._undrained += size if piece.kind is BODY else 0
             size = 0
         if piece.end:
             self._replied()
@@ -214,7 +214,7 @@ class ClientConnection(asyncio.Protocol):
         self.transport.abort()
 
     def read(self, pieces: Sequence[Piece]) -> Reply:
-        head = heads.reply(next(piece.wire for piece in pieces if piece.kind is Kind.HEAD), bodiless=False)
+        head = heads.reply(next(piece.wire for piece in pieces if piece.kind is HEAD), bodiless=False)
         return Reply(head.status, head.headers, b"".join(piece.content for piece in pieces))
 
     # ending
