@@ -35,7 +35,7 @@ from proxy.mirror.journal import Journal
 from proxy.mirror.mirror import Mirror
 from proxy.model.phase import Phase
 from proxy.model.place import Place
-from proxy.net.allocator import keep_freed_memory
+from proxy.net.allocator import keep_freed_memory, spare_what_stays
 from proxy.ports import Backend, Catalog, Clock, Frontend, Roles
 from proxy.products import BACKENDS, FRONTENDS, PROBE, load
 from proxy.roles import addresses, before_router, check_roles, relays_only, upstreams
@@ -123,6 +123,7 @@ async def _serve(path: Path, config: Config, takeover: bool, stop: StopSignal) -
         stack.push(lambda kind, *_: state.release() if kind is None else state.abandon())
         async with _sidecar(path, config, frontend, state, front, clock) as parts:
             state.begin()
+            spare_what_stays()
             bound = {role: listener.address for role, listener in parts.listeners.items()}
             door.open(before_router(parts.router, frontend, config, bound, clock, stack))
             drawn.open(DrawnReads(parts.router))

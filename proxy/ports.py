@@ -100,13 +100,15 @@ class Tap(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class RelayTo:
-    """`tap` and `otherwise` exclude each other."""
+    """`tap`, `otherwise` and `ended` exclude each other."""
 
     upstream: Upstream
     retry: Retry = Retry.NEVER
     tap: Tap | None = None
     otherwise: Otherwise | None = None
     """Only for a request that a work was given whole."""
+    ended: Callable[[], None] | None = None
+    """Called once, when the reply has gone to the client, or when there will be none."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from typing import Protocol
 
 from proxy.config import RelayConfig
 from proxy.errors import Broken, Unavailable
+from proxy.net.ended import EndedRelay
 from proxy.net.ends import ClientEnd, Piece, RequestHead
 from proxy.net.limits import Budget
 from proxy.net.owned import Owned
@@ -67,7 +68,7 @@ class Surroundings:
 class Exchange:
     """ports.Exchange, driven by its client's end."""
 
-    __slots__ = ("_held", "_size", "_waiting", "_way", "around", "authority", "client", "head", "method", "path")
+    __slots__ = ("_first", "_held", "_size", "_waiting", "_way", "around", "authority", "client", "head", "method", "path")
 
     def __init__(self, client: ClientEnd, head: RequestHead, first: Piece, around: Surroundings) -> None:
         self.client = client
@@ -78,6 +79,7 @@ class Exchange:
         self.around = around
         self._waiting: list[Piece] | None = [first]
         self._held = 0
+        self._first = len(first.wire)
         self._size = 0  # of the head, which is kept until the end
         self._way: Way = OVER
 
@@ -90,6 +92,8 @@ class Exchange:
             self.forward(to, waiting, 0)
         elif to.tap is not None:
             to.tap.failed(Unavailable("the client left before its request was relayed"), sent=False)
+        elif to.ended is not None:
+            to.ended()
 
     def serve(self, work: Work) -> None:
         waiting = self._decided()
@@ -115,7 +119,7 @@ class Exchange:
 
     def admitted(self) -> bool:
         """Once, first. False: its head is more than the proxy may hold, and it is refused."""
-        self._size = sum(len(piece.wire) for piece in self._waiting or ())
+        self._size = self._first
         if self.around.budget.take(self._size):
             return True
         self._overloaded()
@@ -169,4 +173,6 @@ def _relay(exchange: Exchange, to: RelayTo, upstream: Upstream) -> Relay:
         return TappedRelay(exchange, to, upstream, to.tap)
     if to.otherwise is not None:
         return TriedRelay(exchange, to, upstream, to.otherwise)
+    if to.ended is not None:
+        return EndedRelay(exchange, to, upstream, to.ended)
     return Relay(exchange, to, upstream)

@@ -5,19 +5,19 @@ Owns: joining. Not: what pieces are (ends), where they wait (exchange, relaying,
 
 from __future__ import annotations
 
-from proxy.net.ends import Kind, Piece
+from proxy.net.ends import BODY, Piece
 from proxy.net.limits import JOINED
 
 
 def joined(first: Piece, second: Piece) -> Piece | None:
     """Both as one; None where they are not two small bodies, the first of them not the last of all."""
-    if first.kind is not Kind.BODY or second.kind is not Kind.BODY or first.end:
+    if first.kind is not BODY or second.kind is not BODY or first.end:
         return None
     if len(first.wire) + len(second.wire) > JOINED:
         return None
     wire = first.wire + second.wire
     bare = first.content is first.wire and second.content is second.wire
-    return Piece(Kind.BODY, wire, wire if bare else first.content + second.content, second.end)
+    return Piece(BODY, wire, wire if bare else first.content + second.content, second.end)
 
 
 def add_piece(pieces: list[Piece], piece: Piece) -> None:

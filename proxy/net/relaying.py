@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from proxy.net.ends import Failure, Kind, Piece, UpstreamEnd
+from proxy.net.ends import BODY, Failure, Piece, UpstreamEnd
 from proxy.net.limits import ATTEMPTS, RETRY_COPY
 from proxy.net.pieces import joined
 from proxy.net.refusal import Trouble
@@ -83,7 +83,7 @@ class Relay:
         if self._over:
             return
         self._kept.append(piece)
-        if piece.kind is Kind.BODY and not self._count(len(piece.wire)):
+        if piece.kind is BODY and not self._count(len(piece.wire)):
             return
         self._complete = piece.end
         self._arrived(piece)
@@ -266,7 +266,7 @@ class Relay:
     def _send(self, piece: Piece) -> None:
         self._shown = True
         taken = self._exchange.client.send(piece)
-        if piece.kind is not Kind.BODY:
+        if piece.kind is not BODY:
             return
         if late := len(piece.wire) - taken:
             self._owe(late)

@@ -9,7 +9,7 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from proxy.errors import Unavailable
-from proxy.net.ends import Kind, Piece
+from proxy.net.ends import BODY, Piece
 from proxy.net.limits import SMALL_ANSWER
 from proxy.net.pieces import add_piece
 from proxy.net.refusal import Trouble
@@ -37,7 +37,7 @@ class Serving:
         if self._over:
             return
         add_piece(self._pieces, piece)
-        if piece.kind is Kind.BODY and not self._collect(len(piece.wire)):
+        if piece.kind is BODY and not self._collect(len(piece.wire)):
             return
         if piece.end:
             self._start()

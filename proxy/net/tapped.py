@@ -9,7 +9,7 @@ from enum import Enum
 from typing import TYPE_CHECKING
 
 from proxy.errors import Broken, ProxyError, Unavailable, Uncertain
-from proxy.net.ends import Failure, Kind, Piece
+from proxy.net.ends import BODY, HEAD, INTERIM, Failure, Piece
 from proxy.net.limits import RETRY_COPY
 from proxy.net.relaying import Relay
 from proxy.ports import RelayTo, Reply, Request, Tap
@@ -68,18 +68,17 @@ class TappedRelay(Relay):
     # the request
 
     def _arrived(self, piece: Piece) -> None:
-        if piece.kind is Kind.HEAD or piece.content:
+        if piece.kind is HEAD or piece.content:
             self._ready = len(self._kept) - 1
         if piece.end and not self._replied:
             self._step = _Step.HELD
             self._tap.request(self._request(), self._go)
 
     def _request(self) -> Request | None:
-        body = b"".join(piece.content for piece in self._kept) if self._whole else b""
-        if not self._whole or len(body) > self._tap.limit:
+        if not self._whole or sum(len(piece.content) for piece in self._kept) > self._tap.limit:
             return None
         head = self._exchange.head
-        return Request(head.method, head.path, head.headers, body)
+        return Request(head.method, head.path, head.headers, b"".join(piece.content for piece in self._kept))
 
     def _go(self, instead: Reply | None) -> None:
         if self._over or self._replied or self._step is not _Step.HELD:
@@ -102,7 +101,7 @@ class TappedRelay(Relay):
     # the reply
 
     def _deliver(self, piece: Piece) -> None:
-        if piece.kind is Kind.INTERIM:
+        if piece.kind is INTERIM:
             self._send(piece)
             return
         self._copy(piece)
@@ -112,7 +111,7 @@ class TappedRelay(Relay):
         elif not self._tap.holds_reply or self._reply is None:
             self._release()
         else:
-            self._prepay(len(piece.wire) if piece.kind is Kind.BODY else 0)
+            self._prepay(len(piece.wire) if piece.kind is BODY else 0)
 
     def _copy(self, piece: Piece) -> None:
         self._size += len(piece.content)

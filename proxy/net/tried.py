@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Final
 
-from proxy.net.ends import Failure, Kind, Piece, UpstreamEnd
+from proxy.net.ends import BODY, INTERIM, Failure, Piece, UpstreamEnd
 from proxy.net.relaying import Relay
 from proxy.ports import Otherwise, RelayTo
 
@@ -52,16 +52,16 @@ class TriedRelay(Relay):
             self._send(piece)
             return
         self._parked.append(piece)
-        self._prepay(len(piece.wire) if piece.kind is Kind.BODY else 0)
+        self._prepay(len(piece.wire) if piece.kind is BODY else 0)
         if self._over:
             return
         if self._parked_size > self._otherwise.limit:
             self._release()
-        elif piece.end and piece.kind is not Kind.INTERIM:
+        elif piece.end and piece.kind is not INTERIM:
             self._judge()
 
     def _judge(self) -> None:
-        final = [piece for piece in self._parked if piece.kind is not Kind.INTERIM]
+        final = [piece for piece in self._parked if piece.kind is not INTERIM]
         if self._otherwise.good(self._exchange.client.read(final)):
             self._release()
         else:

@@ -25,7 +25,7 @@ from proxy.routing.plan import Action, actions
 from proxy.routing.shares import Shares
 from proxy.routing.sides import Side, Sides
 from proxy.routing.spawn import Spawner
-from proxy.routing.taps import SampleTap, UnmirroredTap, WritePath, WriteTap
+from proxy.routing.taps import SampleTap, UnmirroredTap, WritePath, WriteTap, nothing
 from proxy.routing.traced import TracedExchange
 from proxy.routing.translate import Translator
 from proxy.shadow.sample import Sample, Sampler
@@ -88,6 +88,8 @@ class Router:
         self._shares = Shares(config.routing)
         self._traced = traces.share(config.telemetry)
         self._requests = 0
+        self._unseen = 0
+        """Changes under way that began while nothing was mirrored."""
         self._do: Mapping[Action, Callable[[Exchange, str, Route], None]] = {
             Action.RELAY: self._relay,
             Action.MIRROR: self._mirrored,
@@ -124,6 +126,8 @@ class Router:
         self._actions = actions(self._row, same_product=same_product)
         self._ways = {kind: _Way(action, self._do[action], self._seen[action]) for kind, action in self._actions.items()}
         self._grant()
+        if self._row.mirror and self._unseen:  # when they end they are owed anew, but we may die before
+            self._spawn(self._mark_all("changes were under way when the mirror started", nothing))
 
     def _grant(self) -> None:
         shadow, canary = self._shares.most
@@ -185,10 +189,12 @@ class Router:
     def _relay(self, exchange: Exchange, role: str, route: Route) -> None:
         if route.kind is Kind.OPAQUE and not self._sides.same_product:
             self._shadow.note_unanswerable(route.name, "no meaning in the model")
-        if route.kind in _CHANGES or route.changes_data:
+        if route.kind not in _CHANGES and not route.changes_data:
+            exchange.relay(self._to_primary(role, route))
+        elif self._row.mirror:
             exchange.relay(self._unmirrored(role, route, _head(exchange)))
         else:
-            exchange.relay(self._to_primary(role, route))
+            exchange.relay(self._before_mirror(role, route))
 
     def _mirrored(self, exchange: Exchange, role: str, route: Route) -> None:
         if route.by_filter or self.hold.holding or not self._mirror.has_room():
@@ -231,6 +237,15 @@ class Router:
     def _unmirrored(self, role: str, route: Route, head: Request) -> RelayTo:
         tap = UnmirroredTap(functools.partial(self._owe, route), functools.partial(self._refusal, head, route))
         return RelayTo(self._primary.upstreams[role], route.retry, tap)
+
+    def _before_mirror(self, role: str, route: Route) -> RelayTo:
+        """Only the mirror's start while it is under way makes something of it: see `enter`."""
+        self._unseen += 1
+        return RelayTo(self._primary.upstreams[role], route.retry, ended=functools.partial(self._ended_unseen, route))
+
+    def _ended_unseen(self, route: Route) -> None:
+        self._unseen -= 1
+        self._owe(route, nothing)
 
     def _maybe_sampled(self, role: str, route: Route, number: int) -> RelayTo:
         if not self._row.shadow or not self._shares.may_shadow(number):

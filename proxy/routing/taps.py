@@ -119,14 +119,14 @@ class UnmirroredTap:
         go(None)
 
     def done(self, reply: Reply | None) -> None:
-        self._owe(_nothing)
+        self._owe(nothing)
 
     def failed(self, error: ProxyError, *, sent: bool) -> None:
         if sent:
-            self._owe(_nothing)
+            self._owe(nothing)
 
 
-def _nothing(error: ProxyError | None) -> None:
+def nothing(error: ProxyError | None) -> None:
     """A debt holds in memory even where the disk refuses it, and the refusal is logged."""
 
 

@@ -45,17 +45,18 @@ class TracedExchange:
         return decision
 
     def _watched(self, to: RelayTo) -> RelayTo:
-        return replace(to, tap=TracedTap(to.tap, self._span))
+        return replace(to, tap=TracedTap(to.tap, self._span, to.ended), ended=None)
 
 
 class TracedTap:
     """Passes everything on to the tap behind it, if there is one."""
 
-    def __init__(self, tap: Tap | None, span: Span) -> None:
+    def __init__(self, tap: Tap | None, span: Span, ended: Callable[[], None] | None = None) -> None:
         self.limit = 0 if tap is None else tap.limit
         self.holds_reply = tap is not None and tap.holds_reply
         self._tap = tap
         self._span = span
+        self._ended = ended
 
     def request(self, request: Request | None, go: Callable[[Reply | None], None]) -> None:
         if self._tap is None:
@@ -73,9 +74,13 @@ class TracedTap:
         self._span.end()
         if self._tap is not None:
             self._tap.done(reply)
+        elif self._ended is not None:
+            self._ended()
 
     def failed(self, error: ProxyError, *, sent: bool) -> None:
         self._span.set_status(Status(StatusCode.ERROR, type(error).__name__))
         self._span.end()
         if self._tap is not None:
             self._tap.failed(error, sent=sent)
+        elif self._ended is not None:
+            self._ended()

@@ -168,7 +168,9 @@ class Shadow:
     def _record(self, collection: str) -> Record:
         """About to change."""
         self._changed.add(collection)
-        return self._records.setdefault(collection, Record())
+        if (record := self._records.get(collection)) is None:  # setdefault would make a record for each of the client's calls
+            record = self._records[collection] = Record()
+        return record
 
     def _restored(self, collection: str, document: str) -> Record:
         recent = self._samples.latest_seconds(self._pair.epoch, collection, RECENT_LIMIT)

@@ -24,6 +24,7 @@ import uvloop
 from proxy.config import TlsConfig
 from proxy.errors import ConfigError, Unavailable
 from proxy.frontends.routes import ROUTES
+from proxy.net.allocator import spare_what_stays
 from proxy.net.limits import Budget
 from proxy.net.listener import UNIX, Listener, listen
 from proxy.net.owned import Owned
@@ -84,6 +85,7 @@ async def _work(end: socket.socket) -> None:
         if provider := traces.set_up(setup.telemetry):
             stack.callback(provider.shutdown)
         try:
+            spare_what_stays()
             worker = await Worker.open(setup, channel, stack)
         except (Unavailable, ConfigError) as error:
             await _fail(channel, error)

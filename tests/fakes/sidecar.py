@@ -283,7 +283,11 @@ async def relayed(to: RelayTo, request: Request) -> Reply:
     upstream = cast(Answering, to.upstream)
     tap = to.tap
     if tap is None:
-        return await upstream.answer(request)
+        try:
+            return await upstream.answer(request)
+        finally:
+            if to.ended is not None:
+                to.ended()
     sent = replied = False
     try:
         instead = await _gone(lambda go: tap.request(request, go))

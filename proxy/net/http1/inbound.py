@@ -11,10 +11,11 @@ from collections.abc import Callable, Sequence
 from http import HTTPStatus
 from typing import Final, cast
 
-from proxy.net.ends import Failure, Kind, Piece, Version
+from proxy.net.ends import BODY, HEAD, INTERIM, Failure, Piece, Version
 from proxy.net.exchange import OVER, Exchange, Surroundings, Way
 from proxy.net.http1 import heads
 from proxy.net.http1.bodies import SIZE, BadBody, Body, body
+from proxy.net.http1.writer import Writer
 from proxy.net.limits import HEAD_TIMEOUT, LINGER, STREAM_WINDOW, UNREAD_REPLY
 from proxy.ports import Reply
 
@@ -28,6 +29,7 @@ class ClientConnection(asyncio.Protocol):
 
     version = Version.HTTP1
     transport: asyncio.Transport
+    writer: Writer
 
     def __init__(
         self, begin: Callable[[Exchange], None], around: Surroundings, ended: Callable[[ClientConnection], None]
@@ -56,6 +58,7 @@ class ClientConnection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast(asyncio.Transport, transport)  # uvloop's are no subclass
+        self.writer = Writer(self.transport)
 
     def data_received(self, data: bytes) -> None:
         self.received += len(data)
@@ -68,6 +71,7 @@ class ClientConnection(asyncio.Protocol):
     def eof_received(self) -> bool:
         """A client may close its half and still wait for the replies to all that it asked."""
         self._half_closed = True
+        self.writer.flush()
         return not self._starved and self._lingering is None and self.transport.get_extra_info("ssl_object") is None
 
     def pause_writing(self) -> None:
@@ -138,7 +142,7 @@ class ClientConnection(asyncio.Protocol):
         self._body = (
             body(request.body, trailer_limit=self._around.relay.max_header_bytes, size_line=SIZE) if request.body else None
         )
-        first = Piece(Kind.HEAD, request.wire, b"", not request.body)
+        first = Piece(HEAD, request.wire, b"", not request.body)
         self._exchange = exchange = Exchange(self, request.head, first, self._around)
         self._begin(exchange)
 
@@ -150,7 +154,7 @@ class ClientConnection(asyncio.Protocol):
         self._pending += part.used
         if part.end:
             self._body = None
-        self._exchange.request(Piece(Kind.BODY, wire, part.content, part.end))
+        self._exchange.request(Piece(BODY, wire, part.content, part.end))
         return True
 
     def _throttle(self) -> None:
@@ -174,13 +178,17 @@ class ClientConnection(asyncio.Protocol):
             self._throttle()
 
     def send(self, piece: Piece) -> int:
-        if piece.kind is Kind.HEAD:
-            self.transport.write(self._reply_head(piece.wire))
-        elif piece.kind is not Kind.INTERIM or (self._request is not None and self._request.modern):
-            self.transport.write(piece.wire)
+        if piece.kind is HEAD:
+            head = self._reply_head(piece.wire)
+            if piece.end:
+                self.writer.write(head)
+            else:
+                self.writer.hold(head)
+        elif piece.kind is not INTERIM or (self._request is not None and self._request.modern):
+            self.writer.write(piece.wire)
         size = len(piece.wire)
         if self._writing_paused and not piece.end:
-            self._undrained += size if piece.kind is Kind.BODY else 0
+            self._undrained += size if piece.kind is BODY else 0
             size = 0
         if piece.end:
             self._replied()
@@ -202,16 +210,18 @@ class ClientConnection(asyncio.Protocol):
 
     def cut(self, failure: Failure) -> None:
         """Aborted, so that what is cut short does not look whole."""
+        self.writer.flush()
         self.transport.abort()
 
     def read(self, pieces: Sequence[Piece]) -> Reply:
-        head = heads.reply(next(piece.wire for piece in pieces if piece.kind is Kind.HEAD), bodiless=False)
+        head = heads.reply(next(piece.wire for piece in pieces if piece.kind is HEAD), bodiless=False)
         return Reply(head.status, head.headers, b"".join(piece.content for piece in pieces))
 
     # ending
 
     def _refuse(self, status: int, text: str) -> None:
         if self._request is not None:  # its body is broken, and a reply may have begun
+            self.writer.flush()
             self.transport.abort()
             return
         self._last = True

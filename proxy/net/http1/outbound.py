@@ -9,9 +9,10 @@ import asyncio
 from collections.abc import Callable
 from typing import cast
 
-from proxy.net.ends import Caller, Failure, Kind, Piece, Rewrite
+from proxy.net.ends import BODY, HEAD, INTERIM, Caller, Failure, Piece, Rewrite
 from proxy.net.http1 import heads
 from proxy.net.http1.bodies import PADDED_SIZE, BadBody, Body, Rest, body
+from proxy.net.http1.writer import Writer
 from proxy.net.limits import STREAM_WINDOW
 from proxy.net.tls import words
 
@@ -20,6 +21,7 @@ class UpstreamConnection(asyncio.Protocol):
     """ends.UpstreamEnd"""
 
     transport: asyncio.Transport
+    writer: Writer
 
     def __init__(
         self, name: str, rewrite: Rewrite | None, max_header_bytes: int, freed: Callable[[UpstreamConnection], None]
@@ -53,13 +55,16 @@ class UpstreamConnection(asyncio.Protocol):
 
     def send(self, piece: Piece) -> int:
         wire = piece.wire
-        if piece.kind is Kind.HEAD:
+        if piece.kind is HEAD:
             self._bodiless = wire.startswith(b"HEAD ")
             wire = wire if self._rewrite is None else heads.rewritten(wire, self._rewrite)
-        self.transport.write(wire)
+        if piece.kind is HEAD and not piece.end:
+            self.writer.hold(wire)
+        else:
+            self.writer.write(wire)
         self._sent, self._sent_end = True, piece.end
-        if piece.kind is not Kind.BODY or not self._writing_paused:
-            return len(piece.wire) if piece.kind is Kind.BODY else 0
+        if piece.kind is not BODY or not self._writing_paused:
+            return len(piece.wire) if piece.kind is BODY else 0
         self._undrained += len(piece.wire)
         return 0
 
@@ -81,6 +86,7 @@ class UpstreamConnection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast(asyncio.Transport, transport)  # uvloop's are no subclass
+        self.writer = Writer(self.transport)
 
     def pause_writing(self) -> None:
         self._writing_paused = True
@@ -106,7 +112,7 @@ class UpstreamConnection(asyncio.Protocol):
         self.closed = True
         self.usable = False
         if isinstance(self._body, Rest) and error is None and (caller := self._caller) is not None:
-            self._end(caller, Piece(Kind.BODY, b"", b"", True))
+            self._end(caller, Piece(BODY, b"", b"", True))
         else:
             self._break(f"the connection to {self.name} broke: {words(error) if error else 'it was closed'}")
         self._freed(self)
@@ -126,11 +132,11 @@ class UpstreamConnection(asyncio.Protocol):
         reply = heads.reply(self._rest[:size], bodiless=self._bodiless)
         self._rest = self._rest[size:]
         if reply.status < 200:
-            caller.reply(Piece(Kind.INTERIM, reply.wire, b"", False))
+            caller.reply(Piece(INTERIM, reply.wire, b"", False))
             return True
         self.usable = reply.keep_alive
         self._body = body(reply.body, trailer_limit=self._max_header_bytes, size_line=PADDED_SIZE) if reply.body else None
-        self._pass(caller, Piece(Kind.HEAD, reply.wire, b"", not reply.body))
+        self._pass(caller, Piece(HEAD, reply.wire, b"", not reply.body))
         return True
 
     def _read_body(self, caller: Caller, reader: Body) -> bool:
@@ -140,7 +146,7 @@ class UpstreamConnection(asyncio.Protocol):
         wire, self._rest = self._rest[: part.used], self._rest[part.used :]
         self._pending += part.used
         self._throttle()
-        self._pass(caller, Piece(Kind.BODY, wire, part.content, part.end))
+        self._pass(caller, Piece(BODY, wire, part.content, part.end))
         return True
 
     def _pass(self, caller: Caller, piece: Piece) -> None:

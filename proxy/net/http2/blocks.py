@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from proxy.net.http2 import frames
 from proxy.net.http2.fields import FieldDecoder
-from proxy.net.http2.frames import MAX_STREAM_ID, Code, ConnectionFault, StreamFault
+from proxy.net.http2.frames import END_HEADERS, END_STREAM, MAX_STREAM_ID, Code, ConnectionFault, StreamFault
 from proxy.net.limits import CONTINUATIONS
 
 
@@ -34,22 +34,21 @@ class _Open:
 class BlockReader:
     """Raises ConnectionFault for what cannot be read: the peer's table, if it has one, would be lost."""
 
-    __slots__ = ("_limit", "_open", "decoder")
+    __slots__ = ("_limit", "_open", "decoder", "interrupted")
 
     def __init__(self, limit: int) -> None:
         self.decoder = FieldDecoder(limit)
         self._limit = limit
         self._open: _Open | None = None
-
-    @property
-    def interrupted(self) -> bool:
+        self.interrupted = False
         """Nothing but CONTINUATION may come now."""
-        return self._open is not None
 
     def headers(self, flags: int, stream_id: int, payload: bytes) -> Block | None:
         """None: more is to come. Raises StreamFault for a stream that depends on itself, its fields read."""
         if stream_id == 0:
             raise ConnectionFault(Code.PROTOCOL_ERROR, "HEADERS without a stream")
+        if flags & ~END_STREAM == END_HEADERS:
+            return Block(stream_id, flags != END_HEADERS, self.decoder.stateless(payload))
         part = frames.unpadded(flags, payload)
         priority = part[:5] if flags & frames.WITH_PRIORITY else None
         if priority is not None:
@@ -57,6 +56,7 @@ class BlockReader:
         opened = _Open(stream_id, bool(flags & frames.END_STREAM), [part])
         block = self._close(opened) if flags & frames.END_HEADERS else None
         self._open = None if block is not None else opened
+        self.interrupted = block is None
         if priority is not None:
             check_priority(stream_id, priority)
         return block
@@ -71,6 +71,7 @@ class BlockReader:
         if not flags & frames.END_HEADERS:
             return None
         self._open = None
+        self.interrupted = False
         return self._close(opened)
 
     def _close(self, opened: _Open) -> Block:

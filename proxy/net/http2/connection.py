@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Any, Final, Generic, TypeVar, cast
 
-from proxy.net.ends import Kind, Piece
+from proxy.net.ends import BODY, Piece
 from proxy.net.http2 import frames
 from proxy.net.http2.blocks import Block, BlockReader, check_priority
 from proxy.net.http2.fields import Malformed
@@ -167,7 +167,7 @@ class Connection(asyncio.Protocol, Generic[S]):
 
     def _frames(self, data: bytes, at: int) -> int:
         """Reads all whole frames from `at` on; where they end."""
-        size = len(data)
+        size, view = len(data), None
         while size - at >= HEADER_SIZE:
             high, low, kind, flags, stream_id = HEADER.unpack_from(data, at)
             length = high << 16 | low
@@ -175,9 +175,12 @@ class Connection(asyncio.Protocol, Generic[S]):
             if start + length > size and length <= FRAME_SIZE:
                 break
             at = start + length
-            if length >= _LARGE and kind == frames.DATA and self._joins(flags, stream_id & MAX_STREAM_ID, length):
-                self._join(self.streams[stream_id & MAX_STREAM_ID], flags, memoryview(data)[start:at])
-                continue
+            if length >= _LARGE and kind == frames.DATA:
+                stream = self._joining(flags, stream_id & MAX_STREAM_ID, length)
+                if stream is not None:
+                    view = view or memoryview(data)
+                    self._join(stream, flags, view[start:at])
+                    continue
             if self._joined:
                 self._deliver_joined()
             if length > FRAME_SIZE:
@@ -189,15 +192,15 @@ class Connection(asyncio.Protocol, Generic[S]):
 
     # large DATA frames: what one read has of a stream goes on as one piece, so that a body costs by its bytes, not its frames
 
-    def _joins(self, flags: int, stream_id: int, size: int) -> bool:
-        """Where nothing is wrong with the frame, and nothing but its payload counts. All others are read one by one."""
+    def _joining(self, flags: int, stream_id: int, size: int) -> S | None:
+        """Its stream, where nothing is wrong with the frame, and nothing but its payload counts. Others are read one by one."""
         stream = self.streams.get(stream_id)
-        if stream is None or stream.got_end or flags & ~frames.END_STREAM or not self.settled or self.blocks.interrupted:
-            return False
-        if stream in self._gathered:  # these come first
-            return False
-        fits = stream.expected is None or stream.expected == size or (stream.expected > size and not flags)
-        return fits and size <= FRAME_SIZE and stream.granted >= size
+        if stream is None or stream.got_end or flags & ~frames.END_STREAM or size > FRAME_SIZE or stream.granted < size:
+            return None
+        if not self.settled or self.blocks.interrupted or stream in self._gathered:  # what is gathered comes first
+            return None
+        expected = stream.expected
+        return stream if expected is None or expected == size or (expected > size and not flags) else None
 
     def _join(self, stream: S, flags: int, payload: memoryview) -> None:
         size = len(payload)
@@ -217,7 +220,7 @@ class Connection(asyncio.Protocol, Generic[S]):
     def _arrived(self, stream: S, payloads: list[memoryview], *, end: bool) -> None:
         stream.got_end = end
         payload = b"".join(payloads)
-        stream.arrived(Piece(Kind.BODY, payload, payload, end))
+        stream.arrived(Piece(BODY, payload, payload, end))
 
     def _frame(self, kind: int, flags: int, stream_id: int, payload: bytes) -> None:
         if self.blocks.interrupted and kind != frames.CONTINUATION:
@@ -263,16 +266,16 @@ class Connection(asyncio.Protocol, Generic[S]):
             return
         if stream in self._gathered:
             self._deliver(stream)
-        stream.arrived(Piece(Kind.BODY, payload, payload, end))
+        stream.arrived(Piece(BODY, payload, payload, end))
 
     def _deliver_gathered(self, stream_id: int) -> None:
         """Before anything else of the stream is."""
-        if self._gathered and (stream := self.streams.get(stream_id)) in self._gathered:
+        if (stream := self.streams.get(stream_id)) in self._gathered:
             self._deliver(stream)
 
     def _deliver(self, stream: S) -> None:
         payload = b"".join(self._gathered.pop(stream))
-        stream.arrived(Piece(Kind.BODY, payload, payload, False))
+        stream.arrived(Piece(BODY, payload, payload, False))
 
     def _refill(self, size: int) -> None:
         self._due += size
@@ -303,11 +306,13 @@ class Connection(asyncio.Protocol, Generic[S]):
     def _block(self, block: Block | None) -> None:
         if block is None:
             return
-        self._deliver_gathered(block.stream_id)
+        stream_id, end, fields = block
+        if self._gathered:
+            self._deliver_gathered(stream_id)
         try:
-            self.block_arrived(block.stream_id, block.end, block.fields)
+            self.block_arrived(stream_id, end, fields)
         except Malformed as error:
-            raise StreamFault(block.stream_id, Code.PROTOCOL_ERROR, str(error)) from error
+            raise StreamFault(stream_id, Code.PROTOCOL_ERROR, str(error)) from error
 
     def _priority(self, flags: int, stream_id: int, payload: bytes) -> None:
         self._limit(Flood.IDLE)

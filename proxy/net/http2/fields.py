@@ -45,11 +45,12 @@ _REQUIRED: Final = frozenset({b":method", b":path", b":scheme"})
 class FieldDecoder:
     """A connection's received blocks, each made self-contained. Decodes with a table until the peer's is empty for good."""
 
-    __slots__ = ("_empty", "_late", "_late_size", "_limit", "_table", "acknowledged")
+    __slots__ = ("_empty", "_late", "_late_size", "_limit", "_table", "_table_size", "acknowledged")
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
         self._table = hpack.Decoder(max_header_list_size=limit)
+        self._table_size = self._table.header_table_size
         self._empty = False
         self._late: deque[tuple[bytes, int]] = deque()  # additions that the table has not seen yet, and their sizes in it
         self._late_size = 0
@@ -68,7 +69,7 @@ class FieldDecoder:
         return self._by_table(block)
 
     def _by_table(self, block: bytes) -> bytes:
-        if self.acknowledged and b"\x20" < block.lstrip(_EMPTY_TABLE)[:1] < b"\x40":
+        if self.acknowledged and b"\x20" <= block[:1] < b"\x40" and b"\x20" < block.lstrip(_EMPTY_TABLE)[:1] < b"\x40":
             raise ConnectionFault(Code.COMPRESSION_ERROR, "a table larger than our SETTINGS allow")
         alone = _alone(block) if len(block) <= _CACHED_BLOCK else None
         if alone is None or alone.size > self._limit:
@@ -76,7 +77,7 @@ class FieldDecoder:
             return self._decoded(block)
         if alone.added:
             self._defer(alone.additions, alone.added)
-        self._empty = self.acknowledged and self._table.header_table_size == 0
+        self._empty = self.acknowledged and self._table_size == 0
         return alone.block
 
     def _defer(self, additions: bytes, added: int) -> None:
@@ -84,7 +85,7 @@ class FieldDecoder:
         self._late.append((additions, added))
         self._late_size += added
         # What came before a whole table's worth of additions is not in the table any more.
-        while self._late_size - self._late[0][1] >= self._table.header_table_size:
+        while self._late_size - self._late[0][1] >= self._table_size:
             self._late_size -= self._late.popleft()[1]
 
     def _catch_up(self) -> None:
@@ -99,7 +100,8 @@ class FieldDecoder:
             raise ConnectionFault(Code.ENHANCE_YOUR_CALM, "the header list is too large") from error
         except hpack.HPACKError as error:
             raise ConnectionFault(Code.COMPRESSION_ERROR, str(error)) from error
-        self._empty = self.acknowledged and self._table.header_table_size == 0
+        self._table_size = self._table.header_table_size
+        self._empty = self.acknowledged and self._table_size == 0
         return encode([(bytes(name), bytes(value)) for name, value in headers])
 
 

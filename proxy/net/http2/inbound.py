@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from proxy.net.ends import Failure, Kind, Piece, RequestHead, Version
+from proxy.net.ends import BODY, HEAD, TRAILERS, Failure, Piece, RequestHead, Version
 from proxy.net.exchange import OVER, Exchange, Surroundings, Way
 from proxy.net.http2 import fields, frames
 from proxy.net.http2.connection import Connection
@@ -63,11 +63,11 @@ class ClientStream(Stream):
         self.final = True
         block = fields.encode([(b":status", b"%d" % reply.status), *reply.headers])
         trailers = fields.encode(reply.trailers)
-        self.send(Piece(Kind.HEAD, block, b"", not reply.body and not trailers))
+        self.send(Piece(HEAD, block, b"", not reply.body and not trailers))
         if reply.body:
-            self.send(Piece(Kind.BODY, reply.body, reply.body, not trailers))
+            self.send(Piece(BODY, reply.body, reply.body, not trailers))
         if trailers:
-            self.send(Piece(Kind.TRAILERS, trailers, b"", True))
+            self.send(Piece(TRAILERS, trailers, b"", True))
 
     def cut(self, failure: Failure) -> None:
         if failure.code is not None:
@@ -76,7 +76,7 @@ class ClientStream(Stream):
             self._reset(Code.NO_ERROR)
         elif self.head.grpc:
             self.final = True
-            self.send(Piece(Kind.TRAILERS, fields.encode(grpc_status(failure.trouble, failure.text)), b"", True))
+            self.send(Piece(TRAILERS, fields.encode(grpc_status(failure.trouble, failure.text)), b"", True))
         else:
             self._reset(Code.INTERNAL_ERROR)
 
@@ -101,7 +101,7 @@ def read_reply(pieces: Sequence[Piece]) -> Reply:
     """The reply whose blocks and bodies these are."""
     blocks = {piece.kind: piece.wire for piece in pieces}
     body = b"".join(piece.content for piece in pieces)
-    head, trailers = blocks[Kind.HEAD], blocks.get(Kind.TRAILERS, b"")
+    head, trailers = blocks[HEAD], blocks.get(TRAILERS, b"")
     return Reply(fields.status(head), fields.regular(fields.walk(head)), body, fields.walk(trailers))
 
 
@@ -160,7 +160,7 @@ class ClientConnection(Connection[ClientStream]):
             stream.expected = head.length
             self._expect(stream, 0, end)
         self.streams[stream_id] = stream
-        stream.exchange = exchange = Exchange(stream, head, Piece(Kind.HEAD, block, b"", end), self._around)
+        stream.exchange = exchange = Exchange(stream, head, Piece(HEAD, block, b"", end), self._around)
         self._begin(exchange)
 
     def _trailers(self, stream: ClientStream, end: bool, block: bytes) -> None:
@@ -172,7 +172,7 @@ class ClientConnection(Connection[ClientStream]):
         if stream.expected is not None:
             self._expect(stream, 0, True)
         stream.got_end = True
-        stream.arrived(Piece(Kind.TRAILERS, block, b"", True))
+        stream.arrived(Piece(TRAILERS, block, b"", True))
 
     def stream_reset(self, stream: ClientStream, code: int) -> None:
         self.forget(stream)

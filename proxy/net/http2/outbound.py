@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import Callable
 
 from proxy.errors import Unavailable
-from proxy.net.ends import Caller, Failure, Kind, Piece, Rewrite, UpstreamEnd
+from proxy.net.ends import HEAD, INTERIM, TRAILERS, Caller, Failure, Kind, Piece, Rewrite, UpstreamEnd
 from proxy.net.http2 import fields, frames
 from proxy.net.http2.connection import Connection
 from proxy.net.http2.frames import Code, Setting, StreamFault
@@ -46,7 +46,7 @@ class UpstreamStream(Stream):
         self.caller = caller
 
     def send(self, piece: Piece) -> int:
-        if piece.kind is Kind.HEAD:
+        if piece.kind is HEAD:
             piece = self.connection.number(self, piece)
         return self.sender.send(self, piece)
 
@@ -149,14 +149,14 @@ class UpstreamConnection(Connection[UpstreamStream]):
         if stream.got_head:
             if not end:
                 raise fields.Malformed("trailers that do not end the stream")
-            return Kind.TRAILERS
+            return TRAILERS
         status = fields.status(block)
         if status < 200:
             if end or status in (0, 101):
                 raise fields.Malformed("a reply without a status, or with one that HTTP/2 does not have")
-            return Kind.INTERIM
+            return INTERIM
         stream.got_head = True
-        return Kind.HEAD
+        return HEAD
 
     def stream_reset(self, stream: UpstreamStream, code: int) -> None:
         text = f"{self.name} reset the request: {_name(code)}"

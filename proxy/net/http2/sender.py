@@ -8,11 +8,13 @@ from __future__ import annotations
 import asyncio
 from typing import Protocol
 
-from proxy.net.ends import Kind, Piece
+from proxy.net.ends import BODY, Piece
 from proxy.net.http2.frames import (
     DATA,
+    END_HEADERS,
     END_STREAM,
     HEADER,
+    HEADERS,
     MAX_WINDOW,
     Code,
     ConnectionFault,
@@ -26,6 +28,8 @@ from proxy.net.pieces import add_piece
 _FRAME = 16_384
 _UNCOPIED = 2**15
 """Bytes of bodies from which on chunks are written as they are; fewer are cheaper to join."""
+_TURN = 2**16
+"""Bytes of one stream's body that leave before another stream's, where several wait: a frame may be smaller."""
 _WINDOW = 65_535
 """A peer's before its SETTINGS say otherwise (RFC 9113, 6.5.2)."""
 
@@ -76,23 +80,23 @@ class Sender:
         """Any frame that flow control does not govern."""
         self._out.append(chunk)
         if not self._scheduled:
-            self._scheduled = True
-            self._loop.call_soon(self.flush)
+            self._schedule()
+
+    def _schedule(self) -> None:
+        self._scheduled = True
+        self._loop.call_soon(self.flush)
 
     def send(self, stream: Outflow, piece: Piece) -> int:
         """The piece now or, where the peer's windows or the socket forbid it, later and in order. Body bytes sent now."""
         if stream.queue or self._paused:
             return self._enqueue(stream, piece)
-        if piece.kind is not Kind.BODY:
+        if piece.kind is not BODY:
             self._send_block(stream, piece)
             return 0
         size = len(piece.wire)
         if size > stream.window or size > self.window or size > WRITE_BUFFER:
             return self._enqueue(stream, piece)
-        if size <= self.max_frame:
-            self._send_data(stream, piece.wire, piece.end)
-        else:
-            self._send_frames(stream, piece)
+        self._send_body(stream, piece.wire, piece.end)
         return size
 
     def forget(self, stream: Outflow) -> None:
@@ -161,7 +165,7 @@ class Sender:
             pass
 
     def _pump(self) -> None:
-        """One frame of each waiting stream in turn, so that none starves."""
+        """Something of each waiting stream in turn, so that none starves."""
         progress = True
         while progress and self._waiting and not self._paused:
             progress = False
@@ -172,12 +176,12 @@ class Sender:
         if not stream.queue:
             return False
         piece = stream.queue[0]
-        if piece.kind is not Kind.BODY:
+        if piece.kind is not BODY:
             self._shift(stream)
             self._send_block(stream, piece)
             return True
         left = len(piece.wire) - stream.skipped
-        size = min(left, self.max_frame, stream.window, self.window)
+        size = min(left, max(self.max_frame, _TURN), stream.window, self.window)
         if size <= 0 and left:
             return False
         payload = memoryview(piece.wire)[stream.skipped : stream.skipped + size]
@@ -185,7 +189,7 @@ class Sender:
             self._shift(stream)
         else:
             stream.skipped += size
-        self._send_data(stream, payload, piece.end and size == left)
+        self._send_body(stream, payload, piece.end and size == left)
         stream.drained(size)
         return True
 
@@ -195,25 +199,39 @@ class Sender:
         if not stream.queue:
             self._waiting.pop(stream.id, None)
 
-    def _send_frames(self, stream: Outflow, piece: Piece) -> None:
-        """All of it, of which the windows have room."""
-        wire, last = memoryview(piece.wire), len(piece.wire) - 1
-        for at in range(0, len(wire), self.max_frame):
-            self._send_data(stream, wire[at : at + self.max_frame], piece.end and at + self.max_frame > last)
-
-    def _send_data(self, stream: Outflow, payload: bytes | memoryview, end: bool) -> None:
-        size = len(payload)
+    def _send_body(self, stream: Outflow, body: bytes | memoryview, end: bool) -> None:
+        """All of it: the windows have room."""
+        size = len(body)
         stream.window -= size
         self.window -= size
-        self.put(HEADER.pack(size >> 16, size & 0xFFFF, DATA, END_STREAM if end else 0, stream.id))
-        self._out.append(payload)
+        if not self._scheduled:
+            self._schedule()
+        if size <= self.max_frame:
+            self._out += (HEADER.pack(size >> 16, size & 0xFFFF, DATA, END_STREAM if end else 0, stream.id), body)
+        else:
+            self._put_frames(stream.id, memoryview(body), end)
         self._pending += size
         if self._pending > WRITE_BUFFER:  # now, so that a socket that takes no more says so before all is handed to it
             self.flush()
         if end:
             stream.ended()
 
+    def _put_frames(self, stream_id: int, body: memoryview, end: bool) -> None:
+        step, left = self.max_frame, len(body)
+        whole = HEADER.pack(step >> 16, step & 0xFFFF, DATA, 0, stream_id)
+        for at in range(0, left, step):
+            last = at + step >= left
+            size = left - at
+            header = HEADER.pack(size >> 16, size & 0xFFFF, DATA, END_STREAM if end else 0, stream_id) if last else whole
+            self._out += (header, body[at : at + step])
+
     def _send_block(self, stream: Outflow, piece: Piece) -> None:
-        self.put(header_block(stream.id, piece.wire, END_STREAM if piece.end else 0, self.max_frame))
-        if piece.end:
+        block, end = piece.wire, END_STREAM if piece.end else 0
+        if (size := len(block)) > self.max_frame:
+            self.put(header_block(stream.id, block, end, self.max_frame))
+        else:
+            if not self._scheduled:
+                self._schedule()
+            self._out += (HEADER.pack(size >> 16, size & 0xFFFF, HEADERS, END_HEADERS | end, stream.id), block)
+        if end:
             stream.ended()

@@ -29,3 +29,17 @@ def faults(first: str) -> int:
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="the settings are glibc's")
 def test_reads_reuse_the_memory_of_those_before():
     assert faults("keep_freed_memory()") < faults("") / 10
+
+
+SPARED = """
+import gc
+from proxy.net.allocator import spare_what_stays
+kept = [[number] for number in range(100_000)]
+spare_what_stays()
+print(len(gc.get_objects()))
+"""
+
+
+def test_a_full_collection_goes_past_what_was_there_before():
+    said = subprocess.run([sys.executable, "-c", SPARED], capture_output=True, text=True, check=True)
+    assert int(said.stdout) < 1000

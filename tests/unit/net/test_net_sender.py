@@ -8,6 +8,7 @@ from typing import Final
 import pytest
 
 from proxy.net.ends import Kind, Piece
+from proxy.net.http2.frames import END_STREAM, HEADER
 from proxy.net.http2.sender import Sender
 
 WIDE: Final = 2**30
@@ -20,6 +21,8 @@ class Wire:
 
     def __init__(self) -> None:
         self.size = 0
+        self.headers: list[tuple[int, int, bool]] = []
+        """Stream, size and END_STREAM of each frame."""
 
     def is_closing(self) -> bool:
         return False
@@ -29,6 +32,10 @@ class Wire:
 
     def writelines(self, wires: list[bytes]) -> None:
         self.size += sum(map(len, wires))
+        for header, payload in zip(wires[::2], wires[1::2], strict=True):
+            high, low, _, flags, stream = HEADER.unpack(header)
+            assert (high << 16 | low) == len(payload)
+            self.headers.append((stream, len(payload), bool(flags & END_STREAM)))
 
 
 class Outflow:
@@ -54,6 +61,20 @@ async def sender() -> Sender:
     sender = Sender(Wire())
     sender.window = WIDE
     return sender
+
+
+async def test_streams_that_wait_take_turns_of_some_frames(sender):
+    sender.pause()
+    streams = [Outflow(stream_id, WIDE) for stream_id in (1, 3)]
+    for stream in streams:
+        sender.send(stream, body(100_000))
+    sender.resume()
+    sender.flush()
+    turn, rest = 4 * [16_384], [16_384, 16_384, 100_000 - 6 * 16_384]
+    sizes = [(stream, size) for part in (turn, rest) for stream in (1, 3) for size in part]
+    assert [(stream, size) for stream, size, _ in sender._transport.headers] == sizes
+    assert [end for *_, end in sender._transport.headers] == [False] * 10 + [True] + [False] * 2 + [True]
+    assert all(stream.over for stream in streams)
 
 
 def seconds_to_send(sender: Sender, size: int) -> float:

@@ -196,7 +196,7 @@ async def test_a_change_beside_the_mirror_is_a_debt_before_and_after(tmp_path) -
         assert "beside the mirror" in sidecar.parts.debts.all()["c"]
 
 
-async def test_a_write_that_began_before_the_mirror_is_a_debt(tmp_path) -> None:
+async def test_a_write_that_began_before_the_mirror_is_a_debt_from_its_start_on_and_when_it_ends(tmp_path) -> None:
     async with Sidecar(tmp_path, "passthrough") as sidecar:
         go = asyncio.Event()
 
@@ -207,11 +207,22 @@ async def test_a_write_that_began_before_the_mirror_is_a_debt(tmp_path) -> None:
         late = asyncio.ensure_future(sidecar.ask(put("c", (1, 5.0))))
         await asyncio.sleep(0)
         await sidecar.operator.enter("mirror", "test", "")
+        await asyncio.sleep(0)
+        assert "under way when the mirror started" in sidecar.parts.debts.all()["c"]
+        await sidecar.parts.debts.settle("c", since=sidecar.parts.debts.number(), epoch=1, points=0)
         assert sidecar.parts.debts.all() == {}
         go.set()
         await late
         await asyncio.sleep(0)
-        assert "c" in sidecar.parts.debts.all()
+        assert "beside the mirror" in sidecar.parts.debts.all()["c"]
+
+
+async def test_writes_that_ended_before_the_mirror_are_no_debt(tmp_path) -> None:
+    async with Sidecar(tmp_path, "passthrough") as sidecar:
+        await sidecar.ask(put("c", (1, 5.0)))
+        await sidecar.operator.enter("mirror", "test", "")
+        await asyncio.sleep(0)
+        assert sidecar.parts.debts.all() == {}
 
 
 async def test_an_excluded_collection_stays_at_the_source(tmp_path) -> None:

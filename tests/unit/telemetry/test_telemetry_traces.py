@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 from fakes.plain_frontend import put, request
 from fakes.sidecar import Sidecar
@@ -52,6 +54,24 @@ async def test_a_request_that_fails_is_marked(tmp_path, spans) -> None:
         with pytest.raises(Unavailable):
             await sidecar.ask(put("c", (1, 5.0)))
     assert [span.status.status_code for span in spans()] == [StatusCode.ERROR]
+
+
+@pytest.mark.parametrize("answered", [True, False])
+async def test_a_traced_write_that_began_before_the_mirror_is_a_debt_all_the_same(tmp_path, spans, answered) -> None:
+    async with Sidecar(tmp_path, "passthrough", telemetry=TRACED) as sidecar:
+
+        async def before(_) -> None:
+            await sidecar.operator.enter("mirror", "test", "")
+            await asyncio.sleep(0)
+            await sidecar.parts.debts.settle("c", since=sidecar.parts.debts.number(), epoch=1, points=0)
+            if not answered:
+                raise Unavailable("away")
+
+        sidecar.upstream.before = before
+        await asyncio.wait([asyncio.ensure_future(sidecar.ask(put("c", (1, 5.0))))])
+        await asyncio.sleep(0)
+        assert "beside the mirror" in sidecar.parts.debts.all()["c"]
+    assert [span.attributes["action"] for span in spans()] == ["relay"]
 
 
 @pytest.mark.parametrize("settings", [{}, {"otlp_endpoint": "http://collector:4318", "trace_share": 0.0}])
