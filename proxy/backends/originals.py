@@ -18,6 +18,23 @@ INT64_MIN: Final = -(2**63)
 INT64_MAX: Final = 2**63 - 1
 
 
+def is_json(value: Value) -> bool:
+    """Every JSON of 64-bit integers and doubles holds it exactly."""
+    match value:
+        case None | bool() | str():
+            return True
+        case int():
+            return INT64_MIN <= value <= INT64_MAX
+        case float():
+            return math.isfinite(value)
+        case list():
+            return all(map(is_json, value))
+        case dict():
+            return all(map(is_json, value.values()))
+        case _:
+            return False
+
+
 def encode(value: Value) -> Any:
     match value:
         case None | bool() | str():

@@ -6,6 +6,7 @@ import pytest
 from conformance.world import World
 
 from proxy.compare.points import difference
+from proxy.model.feature import Feature
 from proxy.model.operation import Consistency, Fetch, Hit, Hits, Scan, Search
 from proxy.model.point import Key, Point
 
@@ -14,8 +15,9 @@ TOLERANCE = 1e-5
 
 def assert_same_points(found: dict[Key, Point], wanted: dict[Key, Point], world: World) -> None:
     assert found.keys() == wanted.keys()
+    lengths = world.has(Feature.EXACT_VECTOR_LENGTH)
     for key, point in found.items():
-        reason = difference(wanted[key], point, world.catalog.schema(key.collection), TOLERANCE)
+        reason = difference(wanted[key], point, world.catalog.schema(key.collection), TOLERANCE, exact_length=lengths)
         assert reason is None, f"{reason}: {point} is not {wanted[key]}"
 
 

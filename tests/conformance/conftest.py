@@ -102,7 +102,7 @@ def server(pair: Pair, request: pytest.FixtureRequest) -> Any:
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def world(pair: Pair, server: Any) -> AsyncIterator[World]:
     catalog = PlainCatalog()
-    async with pair.frontend.drive(lambda known: pair.backend.build(server, known), catalog) as side:
+    async with pair.frontend.drive(lambda known: pair.backend.build(server, known, pair.frontend.product), catalog) as side:
         yield World(pair, side, catalog)
         for name in catalog.collections():  # the server is shared with other pairs
             await side.apply(DropCollection(name))

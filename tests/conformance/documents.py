@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, Final
 
 import numpy as np
@@ -51,7 +52,8 @@ def documents(world: World) -> tuple[Point, ...]:
     named = [_document(500 + n, {name: n + 1}) for n, name in enumerate(("with space", "a.b", "ü", "x[0]", "__id__", "$m"))]
     places = [(13.4, 52.5), (13.5, 52.5), (2.35, 48.86)] if world.has(Feature.FILTER_GEO) else []
     located = [_document(600 + n, {"place": GeoPoint(lon, lat)}) for n, (lon, lat) in enumerate(places)]
-    return (*plain, *named, *located)
+    found = (*plain, *named, *located)
+    return found if world.has(Feature.NEGATIVE_IDS) else tuple(_with_natural_id(point) for point in found)
 
 
 async def made(world: World) -> str:
@@ -61,6 +63,12 @@ async def made(world: World) -> str:
 def _document(number: int, dynamic: dict[str, Any]) -> Point:
     vector = np.array([number, number % 7, number % 3, 1], np.float32)
     return Point(Key(COLLECTION, None, number - 3 if number < 5 else number), {"v": vector}, _declared(number) | dynamic)
+
+
+def _with_natural_id(point: Point) -> Point:
+    """The few that are negative, behind all others."""
+    assert isinstance(point.key.id, int)
+    return point if point.key.id >= 0 else replace(point, key=replace(point.key, id=1000 - point.key.id))
 
 
 def _declared(number: int) -> dict[str, Any]:

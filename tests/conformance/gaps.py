@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import Final
 
 from proxy.errors import Refused, Unavailable, Unsupported
+from proxy.model.filter import Op
 
 
 class Owner(StrEnum):
@@ -29,8 +30,14 @@ class Gap:
     see: str
 
 
-THROUGH_MILVUS: Final = ("milvus->memory", "milvus->qdrant")
+MILVUS_FILTERS: Final = ("milvus->memory", "milvus->qdrant")
+THROUGH_MILVUS: Final = (*MILVUS_FILTERS, "milvus->milvus")
 LITE: Final = "direct->milvus-lite"
+QDRANT_OVER_LITE: Final = "qdrant-rest->milvus-lite"
+QDRANT_OVER_ITSELF: Final = "qdrant-rest->qdrant"
+QDRANT_FILTERS: Final = ("qdrant-rest->memory", "qdrant-grpc->memory", "qdrant-grpc->milvus", QDRANT_OVER_ITSELF)
+"""Milvus-lite takes no part in the cases of filters."""
+THROUGH_QDRANT: Final = (*QDRANT_FILTERS, QDRANT_OVER_LITE)
 
 GAPS: tuple[Gap, ...] = (
     *(
@@ -51,7 +58,7 @@ GAPS: tuple[Gap, ...] = (
             AssertionError,
             "Milvus compares numbers in JSON as doubles, so our client cannot ask for this one alone",
         )
-        for pair in THROUGH_MILVUS
+        for pair in MILVUS_FILTERS
     ),
     *(
         Gap(
@@ -106,5 +113,79 @@ GAPS: tuple[Gap, ...] = (
             "our client asks Milvus for more by a range of texts and chooses itself; Qdrant has no order of texts",
         )
         for case in ("is null", "nested key is null", "is empty", "suffix", "middle", "one character")
+    ),
+    *(
+        Gap(case, pair, Owner.NOBODY, Refused, "a collection of Qdrant is made with its metrics")
+        for case in (
+            "test_a_vector_without_a_metric_cannot_be_searched",
+            *(f"test_an_index_names_the_metric[{metric}]" for metric in ("cosine", "dot", "euclidean")),
+        )
+        for pair in THROUGH_QDRANT
+    ),
+    *(
+        Gap(f"test_filter_selects_what_it_selects_in_memory[{case}]", pair, owner, raises, why)
+        for owner, raises, why, cases in (
+            (Owner.NOBODY, Refused, "the bounds of Qdrant's ranges are doubles", tuple(f"{op} 2**53+1" for op in Op)),
+            (Owner.NOBODY, Refused, "Qdrant has no text patterns but a prefix and a part", ("suffix", "one character")),
+            (
+                Owner.NOBODY,
+                Refused,
+                "Qdrant cannot tell an empty array from what is missing",
+                ("dynamic length 0 to 0", "dynamic length None to None"),
+            ),
+            (
+                Owner.OURS,
+                Unsupported,
+                "the frontend refuses keys that end in [], by which a client tells an array from a single value",
+                (
+                    "dynamic contains any",
+                    "dynamic contains all",
+                    "json contains any",
+                    "dynamic length 1 to 1",
+                    "dynamic length 2 to None",
+                ),
+            ),
+        )
+        for case in cases
+        for pair in QDRANT_FILTERS
+    ),
+    *(
+        Gap(f"test_filter_selects_what_it_selects_in_memory[{case}]", QDRANT_OVER_ITSELF, owner, raises, why)
+        for owner, raises, why, cases in (
+            (Owner.NOBODY, AssertionError, "Qdrant's match of an integer finds no double", ("dynamic 2**53",)),
+            (
+                Owner.OURS,
+                Unsupported,
+                "a count of values that may be 0 is decoded as whether the field exists, which our backend cannot ask there",
+                (
+                    "contains all of nothing",
+                    "length 0 to 0",
+                    "length 1 to 1",
+                    "length 1 to None",
+                    "length None to 1",
+                ),
+            ),
+        )
+        for case in cases
+    ),
+    *(
+        Gap(case, QDRANT_OVER_LITE, Owner.THEIRS, raises, why)
+        for raises, why, cases in (
+            (
+                Refused,
+                "milvus-lite has no `in` on the dynamic field, where a Qdrant client's payload lies",
+                (
+                    "test_counts_are_exact",
+                    "test_a_filter_narrows_the_candidates",
+                    *(f"test_pages_give_each_point_once[some-{limit}-numbers]" for limit in (1, 10, 57, 100)),
+                ),
+            ),
+            (
+                Unavailable,
+                "milvus-lite does not say that an alias exists by the code for it",
+                ("test_an_alias_moves_and_goes", "test_several_aliases_change_one_after_the_other"),
+            ),
+        )
+        for case in cases
     ),
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from conformance.registry import BACKENDS, PAIRS
+from conformance.registry import BACKENDS, NIGHTLY, PAIRS
 
 from proxy.backends.matrix import markdown
 from proxy.model.feature import Feature
@@ -25,6 +25,12 @@ def test_every_pair_takes_part() -> None:
         "direct->milvus-lite": len(Feature),
         "milvus->memory": 35,
         "milvus->qdrant": 35,
+        "qdrant-rest->memory": 32,
+        "qdrant-rest->milvus-lite": 32,
+        "qdrant-rest->qdrant": 32,
+        "qdrant-grpc->memory": 32,
+        "qdrant-grpc->milvus": 32,
+        **({"milvus->milvus": 35} if NIGHTLY else {}),
     }
 
 

@@ -88,7 +88,14 @@ async def test_a_collection_is_described(world: World) -> None:
     assert found.collection == "schema_described"
     vector = found.vectors["v"]
     assert (vector.kind, vector.dim, vector.metric) == (VectorKind.DENSE, DIM, Metric.COSINE)
-    assert found.id_kind is schema("").id_kind
+
+
+@pytest.mark.needs(Feature.INT_IDS, Feature.STRING_IDS)
+async def test_a_description_tells_the_kind_of_the_ids(world: World) -> None:
+    """Where there are several."""
+    await world.apply(CreateCollection(schema("schema_ids")))
+
+    assert (await world.side.describe("schema_ids")).id_kind is schema("").id_kind
 
 
 @pytest.mark.needs(Feature.ALIASES)

@@ -17,7 +17,7 @@ from uuid import UUID
 import orjson
 
 from proxy.backends.milvus.foreign_names import EXACT, PayloadNames
-from proxy.backends.originals import INT64_MAX, INT64_MIN, decode, encode
+from proxy.backends.originals import INT64_MAX, INT64_MIN, decode, encode, is_json
 from proxy.model.point import GeoPoint, Payload, Value
 
 
@@ -26,7 +26,7 @@ def stored_payload(payload: Payload, names: PayloadNames) -> dict[str, Any]:
     originals: dict[str, Any] = {}
     for name, value in payload.items():
         called = names.stored(name)
-        if is_exact(value):
+        if is_json(value):
             stored[called] = value
         else:
             stored[called] = nearest(value)
@@ -48,22 +48,6 @@ def parse_payload(stored: Mapping[str, Any], names: PayloadNames, ours: Containe
         originals = orjson.loads(stored[EXACT])
         payload |= {name: decode(value) for name, value in originals.items() if name in payload}
     return payload
-
-
-def is_exact(value: Value) -> bool:
-    match value:
-        case None | bool() | str():
-            return True
-        case int():
-            return INT64_MIN <= value <= INT64_MAX
-        case float():
-            return math.isfinite(value)
-        case list():
-            return all(map(is_exact, value))
-        case dict():
-            return all(map(is_exact, value.values()))
-        case _:
-            return False
 
 
 def nearest(value: Value) -> Any:

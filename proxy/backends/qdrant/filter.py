@@ -174,11 +174,12 @@ def _one_of(path: Path, values: Sequence[Scalar], scope: _Scope) -> grpc.Conditi
 
 
 def _none_of(path: Path, values: Sequence[Scalar], scope: _Scope) -> grpc.Condition:
-    """Qdrant's `except` knows texts or integers, which none of its doubles equals: a list of one kind, without numbers."""
+    """Qdrant's `except` knows texts or integers, which none of its doubles equals: a list of one kind, without numbers. Those
+    of its own clients mean it so."""
     key = scope.key(path)
     if all(isinstance(value, str | UUID) for value in values):
         return conditions.match(key, except_keywords=grpc.RepeatedStrings(strings=map(str, values)))
-    if all(type(value) is int for value in values) and scope.holds_integers(path):
+    if all(type(value) is int for value in values) and (is_own_kind(scope.schema) or scope.holds_integers(path)):
         return conditions.match(key, except_integers=grpc.RepeatedIntegers(integers=[v for v in values if type(v) is int]))
     raise Unsupported(Feature.FILTER_ARRAY, Product.QDRANT, "a value that is none of several numbers of any type")
 

@@ -30,8 +30,9 @@ _UNSPOKEN: Final = frozenset(
         Feature.STRING_IDS,
         Feature.AUTO_IDS,
         Feature.PARTITIONS,
+        Feature.NON_FINITE_VALUES,
         Feature.FILTER_TEXT_RANGE,
-        Feature.FILTER_LIKE,
+        Feature.FILTER_EXISTS,  # an empty array is as a missing field there
         Feature.FILTER_ARITHMETIC,
         Feature.FILTER_FIELD_COMPARE,
         Feature.FILTER_ID_RANGE,

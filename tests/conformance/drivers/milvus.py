@@ -26,9 +26,16 @@ _SAID = {feature for feature, support in FEATURES.items() if support is not Supp
 SPEAKS = MilvusFrontend.speaks & _SAID - {Feature.FILTER_PREFIX, Feature.SEARCH_GROUP, Feature.SEARCH_HYBRID}
 
 
+class _Told(PlainCatalog):
+    """What the frontend hears of the client's schemas, and the backend behind it knows."""
+
+    def loaded(self, collection: str) -> bool:
+        return self.resolve(collection) not in self.contents.released
+
+
 @asynccontextmanager
 async def through_milvus(build: Callable[[Catalog], Backend], catalog: PlainCatalog) -> AsyncIterator[Backend]:
-    told = PlainCatalog()  # what the frontend hears of the client's schemas, and the backend behind it knows
+    told = _Told()
     backend = build(told)
     async with served(MilvusFrontend(SystemClock()), "grpc", backend, told) as address:
         client = MilvusBackend(SideConfig(product=Product.MILVUS, url=f"http://{address}"), catalog)

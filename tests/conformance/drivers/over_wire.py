@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
-from typing import Any, TypeVar
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Any, TypeAlias, TypeVar
 
 from fakes.plain_parts import PlainCatalog
 
@@ -17,11 +17,13 @@ from proxy.errors import ProxyError, Refused, Unsupported
 from proxy.model.feature import Feature
 from proxy.model.operation import Done, Opaque, Patch, Put, Read, Remove, RemoveWhere, Result, Write
 from proxy.net.listener import listen
-from proxy.ports import Backend, Exchange, Frontend, Kind, Reply, Request
+from proxy.ports import Backend, Catalog, Exchange, Frontend, Kind, Reply, Request
 from proxy.reads import answer
 from proxy.routing import execute
 
 T = TypeVar("T")
+Drive: TypeAlias = Callable[[Callable[[Catalog], Backend], PlainCatalog], AbstractAsyncContextManager[Backend]]
+"""From what makes the backend and the catalog of the case: what the case calls."""
 EVERY_KEY = 1_000_000
 
 

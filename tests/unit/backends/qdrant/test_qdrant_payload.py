@@ -138,9 +138,17 @@ def test_a_collection_of_the_products_own_kind_is_left_alone() -> None:
     assert parse_payload(payload, OWN) == (payload, {})
 
 
-def test_there_nothing_is_rounded() -> None:
+def test_there_whole_doubles_stay_doubles_and_integers_integers() -> None:
+    payload = {"x": [float(2**53), 1e17, 1e300, 2**53 + 1, -(2**63)]}
+
+    assert [type(each) for each in compile_payload(KEY, payload, {}, OWN)["x"]] == [float, float, float, int, int]
+    assert over_the_wire(compile_payload(KEY, payload, {}, OWN)) == payload
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, 2**63, [b"x"], {"a": UUID(int=1)}, nested(25, lambda value: [value])])
+def test_there_what_cannot_be_stored_is_refused(value: Value) -> None:
     with pytest.raises(Refused, match="'x'"):
-        compile_payload(KEY, {"x": math.nan}, {}, OWN)
+        compile_payload(KEY, {"x": value}, {}, OWN)
 
 
 def test_an_unknown_exact_form_is_told() -> None:
