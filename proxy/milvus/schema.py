@@ -10,6 +10,8 @@ from __future__ import annotations
 
 from base64 import b64decode, b64encode
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Final
 
 from proxy.errors import Refused
@@ -26,6 +28,8 @@ _SPARSE_INDEX: Final = "SPARSE_INVERTED_INDEX"
 _OURS: Final = frozenset({"index_id", "metric"})
 """What we keep among an index's parameters: Milvus's number of it, and the canonical metric."""
 FIRST_FIELD_ID: Final = 100
+KNOWN: Final = 256
+"""Descriptions of collections of which what each write asks for is remembered."""
 
 METRICS: Final[Mapping[str, Metric]] = {
     "L2": Metric.EUCLIDEAN,
@@ -126,13 +130,37 @@ def schema_of(
 
 def server_made(schema: Schema) -> frozenset[str]:
     """Fields that the server computes from others (BM25, embeddings): no request holds them."""
-    return frozenset(name for function in collection_schema(schema).functions for name in function.output_field_names)
+    return _rules(schema).made
 
 
 def needed_vectors(schema: Schema) -> tuple[str, ...]:
     """The vectors that every row must have."""
-    nullable = {field.name for field in collection_schema(schema).fields if field.nullable}
+    nullable = _rules(schema).nullable
     return tuple(name for name in schema.vectors if name not in nullable)
+
+
+@dataclass(frozen=True, slots=True)
+class _Rules:
+    """Names of the fields that the server computes, and of those that may be null."""
+
+    made: frozenset[str]
+    nullable: frozenset[str]
+
+
+def _rules(schema: Schema) -> _Rules:
+    known = schema.native.get("described")
+    return _rules_of(_foreign(schema)) if known is None else _known_rules(known)
+
+
+@lru_cache(KNOWN)
+def _known_rules(described: str) -> _Rules:
+    """Each write asks for them, and to read a description again costs as much as the write."""
+    return _rules_of(milvus_pb2.DescribeCollectionResponse.FromString(b64decode(described)).schema)
+
+
+def _rules_of(schema: schema_pb2.CollectionSchema) -> _Rules:
+    made = (name for function in schema.functions for name in function.output_field_names)
+    return _Rules(frozenset(made), frozenset(field.name for field in schema.fields if field.nullable))
 
 
 def _kept(described: milvus_pb2.DescribeCollectionResponse) -> str:

@@ -31,9 +31,12 @@ from proxy.ports import Kind
 from proxy.telemetry.traces import tracer
 
 HANDED_LIMIT: Final = 1000
-"""Entries in all lanes; beyond, they wait in the backlog."""
+HANDED_BYTES: Final = 16 * 2**20
+"""Entries in all lanes, and their bodies but for the last one's; beyond, they wait in the backlog."""
 BATCH_ENTRIES: Final = 500
-"""Entries in one batch, however few points they hold."""
+BATCH_BYTES: Final = 4 * 2**20
+"""Entries in one batch, however few points they hold, and their bodies but for the last one's: each is there three times, as it
+came, as points, and as the secondary's request."""
 
 INLINE_BYTES: Final = 2**20
 """A larger body is decoded in a thread: in the loop it would hold up every client."""
@@ -51,6 +54,7 @@ class Applier:
         self._changes = SchemaChanges(parts, reader, dirty, self._owing)
         self._lanes: dict[str, deque[Entry]] = {}
         self._handed = 0
+        self._handed_bytes = 0
         self._changing = False
         self._lingering: deque[tuple[float, Entry]] = deque()
         self._recheck_left: dict[str, int] = {}
@@ -114,8 +118,9 @@ class Applier:
         return write
 
     async def _hand(self, name: str, entry: Entry) -> None:
-        await self.moved.until(lambda: self._handed < HANDED_LIMIT)
+        await self.moved.until(lambda: self._handed < HANDED_LIMIT and self._handed_bytes < HANDED_BYTES)
         self._handed += 1
+        self._handed_bytes += entry.size
         if name in self._lanes:
             self._lanes[name].append(entry)
         else:
@@ -131,7 +136,8 @@ class Applier:
             await self.moved.until(lambda: not self._paused)
             await self._until_durable(lane[0])
             done = await self._apply_change(lane) if lane[0].route.kind is Kind.SCHEMA else await self._apply_batch(name, lane)
-            self._handed -= done
+            self._handed -= len(done)
+            self._handed_bytes -= sum(entry.size for entry in done)
             self.moved.ring()
         del self._lanes[name]
         self.moved.ring()
@@ -141,16 +147,16 @@ class Applier:
         journal = self._parts.journal
         await journal.until(lambda: entry.step <= journal.progress.durable or journal.error is not None)
 
-    async def _apply_change(self, lane: deque[Entry]) -> int:
+    async def _apply_change(self, lane: deque[Entry]) -> list[Entry]:
         entry = lane.popleft()
         change = await self._change_of(entry)
         if change is not None:
             await self._changes.apply(entry, change)
         self._changing = False
         self._finish([entry])
-        return 1
+        return [entry]
 
-    async def _apply_batch(self, name: str, lane: deque[Entry]) -> int:
+    async def _apply_batch(self, name: str, lane: deque[Entry]) -> list[Entry]:
         plan = Plan()
         batch = await self._gather(lane)
         # No await from here until what the plan says is marked or claimed.
@@ -164,21 +170,23 @@ class Applier:
             await self._deliver(plan)
         finally:
             self._dirty.unclaim(claim)
-        removal = self._finish([entry for entry, _ in batch])
+        done = [entry for entry, _ in batch]
+        removal = self._finish(done)
         # Only then the next batch: after a crash nothing but the first entries of a lane can have been on their way.
         await self._parts.journal.written(removal)
-        return len(batch)
+        return done
 
     async def _gather(self, lane: deque[Entry]) -> list[tuple[Entry, DataWrite]]:
         """Takes and decodes what fits into one batch; clients are served between two entries."""
         batch: list[tuple[Entry, DataWrite]] = []
-        points = 0
-        while lane and points < self._parts.config.batch_points and len(batch) < BATCH_ENTRIES:
+        points = size = 0
+        while lane and points < self._parts.config.batch_points and size < BATCH_BYTES and len(batch) < BATCH_ENTRIES:
             if lane[0].route.kind is Kind.SCHEMA:
                 break
             entry = lane.popleft()
             batch.append((entry, await self._decoded(entry)))
             points += len(self._reader.scope(entry).keys or ())
+            size += entry.size
         return batch
 
     async def _decoded(self, entry: Entry) -> DataWrite:

@@ -65,9 +65,10 @@ class Planner:
     def add(self, plan: Plan, entry: Entry, write: DataWrite) -> None:
         """In the order of outcomes."""
         rivals = self._window.rivals(entry)
-        if any(_drops(rival, write.collection) for rival in rivals or ()):
+        changes = [rival for rival in rivals or () if rival.route.kind is Kind.SCHEMA]
+        if any(_drops(change, write.collection) for change in changes):
             return
-        self._beside_schema_changes(plan, write, rivals)
+        self._beside_schema_changes(plan, write, changes)
         match write:
             case Put() | Remove():
                 self._states(plan, entry, write, rivals)
@@ -82,11 +83,11 @@ class Planner:
             case _:
                 assert_never(write)
 
-    def _beside_schema_changes(self, plan: Plan, write: DataWrite, rivals: list[Entry] | None) -> None:
-        for rival in rivals or ():
-            scope = self._reader.scope(rival)
-            if rival.route.kind is Kind.SCHEMA and scope.collection in (None, write.collection) and _diverts(rival, write):
-                plan.owed[write.collection] = f"a write came while {rival.route.name} was under way"
+    def _beside_schema_changes(self, plan: Plan, write: DataWrite, changes: list[Entry]) -> None:
+        for change in changes:
+            scope = self._reader.scope(change)
+            if scope.collection in (None, write.collection) and _diverts(change, write):
+                plan.owed[write.collection] = f"a write came while {change.route.name} was under way"
 
     def _states(self, plan: Plan, entry: Entry, write: Put | Remove, rivals: list[Entry] | None) -> None:
         states = _states_of(write)

@@ -99,15 +99,18 @@ class Window:
     def rivals(self, entry: Entry) -> list[Entry] | None:
         """The writes that overlap it and ended before it; None where that cannot be told."""
         found = [other for other in self.open.values() if other.outcome is not None and other.ended < entry.ended]
+        ended, floor = self._ended, entry.floor
         for place in range(entry.ended - 1, -1, -1):
-            other = self._ended.get(place)
+            other = ended.get(place)
             if other is None:
                 # Forgotten, or of a process before this one.
-                return None if entry.floor <= self._forgotten else found
-            if other.horizon is not None and other.horizon < entry.floor:
-                break
-            if other.ended == place and other.horizon is not None:
-                found.append(other)
+                return None if floor <= self._forgotten else found
+            horizon = other.horizon
+            if horizon is not None:
+                if horizon < floor:
+                    break
+                if other.places[-1] == place:
+                    found.append(other)
         return found
 
     def shared(self, scope: Scope, rivals: list[Entry]) -> AbstractSet[Key]:

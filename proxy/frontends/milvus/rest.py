@@ -14,6 +14,7 @@ from proxy.errors import ProxyError, Reason, Refused, Throttled, Uncertain
 from proxy.frontends.milvus.calls import SERVER_IDS, every_partition, prefix_only
 from proxy.frontends.milvus.filter import filter_of
 from proxy.frontends.milvus.operand import Scope
+from proxy.frontends.milvus.rest_parts import Named, names, row_ids
 from proxy.frontends.milvus.routes import REST
 from proxy.milvus.schema import DEFAULT_DATABASE, collection_name
 from proxy.milvus.status import CODES, error_of, failed
@@ -24,6 +25,7 @@ from proxy.model.schema import IdKind, Schema
 from proxy.ports import Catalog, Reply, Request
 
 _SUCCESS: Final = 200
+_INT64: Final = 2**63
 _JSON: Final = ((b"content-type", b"application/json"),)
 
 
@@ -43,19 +45,21 @@ def body_of(raw: bytes) -> dict[str, Any]:
 
 
 def named(request: Request) -> str:
-    body = body_of(request.body)
-    database = str(body.get("dbName") or "")
-    bare = str(body.get("collectionName") or "")
+    found = names(request.body) or _names_of(body_of(request.body))
+    database, bare = str(found.dbName or ""), str(found.collectionName or "")
     return collection_name("" if database == DEFAULT_DATABASE else database, bare) if bare else ""
+
+
+def _names_of(body: Mapping[str, Any]) -> Named:
+    return Named(body.get("dbName"), body.get("collectionName"))
 
 
 def decode(request: Request, catalog: Catalog, reply: Reply | None) -> DataWrite:
     """Only the keys: how the server turned JSON into rows is read back from it. Raises Refused."""
-    body = body_of(request.body)
     schema = catalog.schema(catalog.resolve(named(request)))
     if request.path.partition(b"?")[0].endswith(b"/delete"):
-        return _delete(body, schema, catalog)
-    ids = _made_ids(reply, schema) or _given_ids(body, schema)
+        return _delete(body_of(request.body), schema, catalog)
+    ids = _made_ids(reply, schema) or _given_ids(request.body, schema)
     if ids is None:
         return Opaque(schema.collection, SERVER_IDS)
     points = tuple(Point(Key(schema.collection, None, id), {}) for id in ids)
@@ -85,19 +89,24 @@ def _made_ids(reply: Reply | None, schema: Schema) -> tuple[PointId, ...]:
     return tuple(_id(value, schema) for value in made) if isinstance(made, list) else ()
 
 
-def _given_ids(body: Mapping[str, Any], schema: Schema) -> tuple[PointId, ...] | None:
-    rows = body.get("data")
-    rows = rows if isinstance(rows, list) else [rows]
-    if not all(isinstance(row, dict) and schema.id_name in row for row in rows):
-        return None
-    return tuple(_id(row[schema.id_name], schema) for row in rows)
+def _given_ids(raw: bytes, schema: Schema) -> tuple[PointId, ...] | None:
+    ids = row_ids(raw, schema.id_name) or _ids_of_rows(body_of(raw).get("data"), schema.id_name)
+    return None if ids is None else tuple(_id(id, schema) for id in ids)
+
+
+def _ids_of_rows(data: Any, id_name: str) -> list[Any] | None:
+    rows = data if isinstance(data, list) else [data]
+    return [row[id_name] for row in rows] if all(isinstance(row, dict) and id_name in row for row in rows) else None
 
 
 def _id(value: object, schema: Schema) -> PointId:
     try:
-        return int(str(value)) if schema.id_kind is IdKind.INT64 else str(value)
+        id = int(str(value)) if schema.id_kind is IdKind.INT64 else str(value)
     except ValueError:
         raise Refused(f"{value!r} is no id of {schema.collection}") from None
+    if isinstance(id, int) and not -_INT64 <= id < _INT64:
+        raise Refused(f"{id} is no 64-bit number")
+    return id
 
 
 def outcome_error(reply: Reply) -> ProxyError | None:

@@ -373,6 +373,32 @@ async def test_a_long_backlog_is_read_back_in_order(stage: Stage, monkeypatch: p
     assert stage.source.fetched == 0
 
 
+async def test_of_a_long_backlog_only_so_many_bytes_are_in_memory(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    size = len(put("c", (0, 0.0)).body)
+    for name in ("applier.HANDED_BYTES", "journal.PAGE_BYTES", "backlog.HELD_BYTES"):
+        monkeypatch.setattr(f"proxy.mirror.{name}", 3 * size)
+    stage.mirror.pause()
+    held: list[int] = []
+    stage.target.before_put = lambda: held.append(stage.mirror._backlog._held_bytes)
+    for value in range(40):
+        await stage.write(put("c", (value % 7, float(value % 10))))
+    stage.mirror.resume()
+    await stage.quiet()
+    assert stage.target.values() == stage.source.values()
+    assert max(held) <= 8 * size  # what lanes hold, a page, and the last one of each
+
+
+async def test_one_write_to_the_secondary_carries_only_so_many_bytes(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("proxy.mirror.applier.BATCH_BYTES", 2 * len(put("c", (0, 0.0)).body))
+    stage.mirror.pause()
+    for value in range(6):
+        await stage.write(put("c", (value, 0.0)))
+    stage.mirror.resume()
+    await stage.quiet()
+    assert stage.target.values() == stage.source.values()
+    assert stage.target.puts == [2, 2, 2]
+
+
 # ---- limits ----
 
 
