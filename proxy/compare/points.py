@@ -40,12 +40,13 @@ _REASONS: Final[Mapping[tuple[bool, bool], Reason | None]] = {
     (False, False): Reason.STALE,
 }
 
-# What storing a normalised component rounds, relative and absolute: half a unit in the last place, half the smallest
-# subnormal. Components that are not changed by normalising are stored exactly and need none.
+# What storing a normalised vector rounds, relative and absolute. Relative: half a unit in the last place of a component, and
+# as much again, since the length is off by what the roundings of all have in common. Absolute: half the smallest subnormal.
+# Components that are not changed by normalising are stored exactly and need none.
 _ROUNDING: Final[Mapping[DType, tuple[float, float]]] = {
-    DType.FLOAT32: (2**-24, 2**-150),
-    DType.FLOAT16: (2**-11, 2**-25),
-    DType.BFLOAT16: (2**-9, 2**-134),
+    DType.FLOAT32: (2**-23, 2**-150),
+    DType.FLOAT16: (2**-10, 2**-25),
+    DType.BFLOAT16: (2**-8, 2**-134),
 }
 _UNDECLARED_VECTOR: Final = VectorField("", VectorKind.DENSE, dim=0, metric=None)
 
@@ -205,9 +206,15 @@ def _same_vector(a: Vector, b: Vector, declared: VectorField, tolerance: float, 
         return True
     if declared.dtype not in _ROUNDING:
         return False
-    if declared.metric is Metric.COSINE and not exact_length:
-        return _close(_direction(a), _direction(b), tolerance, _ROUNDING[declared.dtype])
+    rounding = _ROUNDING[declared.dtype]
+    if declared.metric is Metric.COSINE and (not exact_length or (_normalised(a, rounding) and _normalised(b, rounding))):
+        return _close(_direction(a), _direction(b), tolerance, rounding)
     return _close(a, b, tolerance)
+
+
+def _normalised(vector: npt.NDArray[Any], rounding: tuple[float, float]) -> bool:
+    """At length 1, as far as its components can tell: whoever stores it may have made it so, and the next one once more."""
+    return bool(np.all(np.abs(np.linalg.norm(vector.astype(np.float64), axis=-1) - 1.0) <= rounding[0]))
 
 
 def _same_sparse(a: Vector, b: Vector, tolerance: float) -> bool:

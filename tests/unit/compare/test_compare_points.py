@@ -151,6 +151,26 @@ def test_half_precision_allows_what_rounding_a_normalised_vector_costs() -> None
     assert not same_vector(raw, stored, schema(Metric.COSINE, DType.FLOAT32), exact_length=False)
 
 
+@pytest.mark.parametrize("dim", [2, 8, 128, 1536])
+def test_a_half_precision_vector_that_is_normalised_and_rounded_twice_is_the_same(dim: int) -> None:
+    """As Qdrant stores what it is given from another Qdrant, of which neither keeps another length than 1."""
+    half, chance = schema(Metric.COSINE, DType.FLOAT16), np.random.default_rng(dim)
+    for _ in range(500):
+        raw = chance.normal(size=dim)
+        once = (raw / np.linalg.norm(raw)).astype(np.float16)
+        twice = (once / np.linalg.norm(once.astype(np.float64))).astype(np.float16)
+        assert same_vector(once, twice, half)
+        assert same_vector(once, twice, half, exact_length=False)
+    moved = once.copy()
+    moved[0] *= np.float16(1 + 2**-8)
+    assert not same_vector(once, moved, half)
+    assert not same_vector(once, moved, half, exact_length=False)
+    longer = once * np.float16(2)
+    beside = longer.copy()
+    beside[0] = np.nextafter(beside[0], np.float16(9))
+    assert not same_vector(longer, beside, half)
+
+
 def test_whole_numbers_and_bits_compare_exactly() -> None:
     a, b = np.array((100, 2, 3), np.uint8), np.array((101, 2, 3), np.uint8)
     for dtype in (DType.UINT8, DType.INT8, DType.BINARY):
