@@ -220,6 +220,16 @@ class Sidecar:
         return bool(journal["entries"] or journal["dirty_keys"])
 
 
+class QdrantSidecar(Sidecar):
+    """Before a Qdrant: `port` speaks REST, `grpc_port` gRPC."""
+
+    def __init__(self, folder: Path, source: Server, target: Server | None, **settings: Any) -> None:
+        super().__init__(folder, source.settings["url"], target, **settings)
+        self.grpc_port = free_port()
+        self.settings["source"] = source.settings
+        self.settings["listen"] = {"rest": f"127.0.0.1:{self.port}", "grpc": f"127.0.0.1:{self.grpc_port}"}
+
+
 def _document(reply: httpx.Response) -> Any:
     if not reply.is_success:
         raise RuntimeError(f"{reply.request.method} {reply.request.url.path}: {reply.status_code} {reply.text}")
