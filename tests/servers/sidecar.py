@@ -45,7 +45,7 @@ class Server(Protocol):
 class Sidecar:
     """`settings` are merged over the ordinary ones, group by group."""
 
-    def __init__(self, folder: Path, source: str, target: Server | None, **settings: Any) -> None:
+    def __init__(self, folder: Path, source: str, target: Server | None, /, **settings: Any) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
         self.port, admin = free_port(), free_port()
@@ -223,7 +223,7 @@ class Sidecar:
 class QdrantSidecar(Sidecar):
     """Before a Qdrant: `port` speaks REST, `grpc_port` gRPC."""
 
-    def __init__(self, folder: Path, source: Server, target: Server | None, **settings: Any) -> None:
+    def __init__(self, folder: Path, source: Server, target: Server | None, /, **settings: Any) -> None:
         super().__init__(folder, source.settings["url"], target, **settings)
         self.grpc_port = free_port()
         self.settings["source"] = source.settings
