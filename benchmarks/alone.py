@@ -7,6 +7,7 @@ import statistics
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -29,14 +30,18 @@ CONCURRENCY: Final = BackfillConfig().concurrency
 def figures(rates: Mapping[str, Sequence[float]], copies: Sequence[float], slower: float, points: int) -> list[Figure]:
     """`rates`: points a second of each side, whoever reads or writes it; `slower`: of the slower side, at its best."""
     shown = {**rates, "backfill": copies}
-    share = Spread.of([100 * copy / slower for copy in copies])
     return [
         *(
             Figure(f"{name}, {points} points", statistics.median(each), "points/s", None, str(Spread.of(each)))
             for name, each in shown.items()
         ),
-        Figure("backfill, of the slower side alone at its best", share.median, "%", SHARE, str(share)),
+        share("backfill, of the slower side alone at its best", copies, slower, SHARE),
     ]
+
+
+def share(name: str, copies: Sequence[float], slower: float, goal: Goal | None = None) -> Figure:
+    shares = Spread.of([100 * copy / slower for copy in copies])
+    return Figure(name, shares.median, "%", goal, str(shares))
 
 
 def backfilled(sidecar: Sidecar) -> float:
@@ -47,8 +52,16 @@ def backfilled(sidecar: Sidecar) -> float:
     return time.perf_counter() - begun
 
 
-async def scan_and_put(source: Server, target: Server, collection: str, state: Path) -> tuple[float, float]:
-    """Seconds of both."""
+@dataclass(frozen=True, slots=True)
+class Took:
+    """Seconds. `ready`: to make the collection before it is written, and to have all of it stored and indexed afterwards."""
+
+    scan: float
+    put: float
+    ready: float
+
+
+async def measured(source: Server, target: Server, collection: str, state: Path) -> Took:
     sides = [SideConfig.model_validate(server.settings) for server in (source, target)]
     with ExitStack() as stack:
         store = Store(state)
@@ -56,13 +69,14 @@ async def scan_and_put(source: Server, target: Server, collection: str, state: P
         catalog = StoredCatalog(store)
         primary, secondary = (BACKENDS[side.product](side, catalog, sides[0].product) for side in sides)
         await catalog.discover(primary)
-        await create_collections(secondary, catalog, [collection])
+        made = await _timed(lambda: create_collections(secondary, catalog, [collection]))
         pages: list[tuple[Point, ...]] = []
         scan = await _timed(lambda: _scan(primary, collection, pages))
         put = await _timed(lambda: _put(secondary, pages))
+        stored = await _timed(lambda: secondary.quiesce(collection))
         await primary.close()
         await secondary.close()
-        return scan, put
+        return Took(scan, put, made + stored)
 
 
 async def _timed(work: Callable[[], Awaitable[None]]) -> float:

@@ -28,9 +28,9 @@ def backfill(bench: Bench) -> list[Figure]:
     for number in range(rounds):
         with ExitStack() as stack:
             target, state = bench.qdrant(f"alone-{number}", stack), bench.folder / f"alone-{number}.db"
-            scan, put = uvloop.run(alone.scan_and_put(bench.milvus, target, COLLECTION, state))
-            scans.append(points / scan)
-            puts.append(points / put)
+            took = uvloop.run(alone.measured(bench.milvus, target, COLLECTION, state))
+            scans.append(points / took.scan)
+            puts.append(points / took.put)
             sidecar = bench.sidecar(f"copy-{number}", bench.qdrant(f"copy-{number}", stack), stack)
             copies.append(points / alone.backfilled(sidecar))
             client_scans.append(points / _client_scan(bench))

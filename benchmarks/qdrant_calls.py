@@ -74,7 +74,7 @@ class Grpc:
     def __init__(self, ends: Ends, calls: Calls) -> None:
         self._calls = calls
         self._channel = grpc.insecure_channel(f"{HOST}:{ends.grpc}", options=[("grpc.use_local_subchannel_pool", 1)])
-        self._rpc = getattr(messages.PointsStub(self._channel), calls.rpc)
+        self._rpc = getattr(messages.PointsStub(self._channel), calls.rpc)  # type: ignore[no-untyped-call]  # generated
 
     def __call__(self, number: int) -> None:
         reply = self._rpc(self._calls.messages[number % len(self._calls.messages)])
