@@ -20,7 +20,7 @@ from typing import Any, Final
 
 from rich.console import Console
 
-from benchmarks import changes, copying, journal, latency, leak, machine, tls
+from benchmarks import changes, copying, journal, latency, leak, machine, qdrant, qdrant_moves, tls
 from benchmarks.bench import Bench
 from benchmarks.figures import Figure, missing, table
 from benchmarks.processes import NGINX, PACKAGES, absent
@@ -32,6 +32,10 @@ SECTIONS: Final[Mapping[str, Callable[[Bench], list[Figure]]]] = {
     "upsert": latency.writes,
     "backfill": copying.backfill,
     "cutover": changes.cutover,
+    "qdrant-search": qdrant.search,
+    "qdrant-upsert": qdrant.writes,
+    "qdrant-backfill": qdrant_moves.backfill,
+    "qdrant-cutover": qdrant_moves.cutover,
 }
 
 

@@ -11,7 +11,7 @@ from pymilvus import MilvusClient
 
 from tests.servers.milvus import MilvusServer
 from tests.servers.qdrant import QdrantServer
-from tests.servers.sidecar import Sidecar
+from tests.servers.sidecar import QdrantSidecar, Sidecar
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +37,12 @@ class Bench:
         for collection in self.direct.list_collections():
             self.direct.drop_collection(collection)
 
-    def target(self, name: str, stack: ExitStack) -> QdrantServer:
+    def qdrant(self, name: str, stack: ExitStack) -> QdrantServer:
         return stack.enter_context(QdrantServer(self.folder / f"qdrant-{name}"))
 
     def sidecar(self, name: str, target: QdrantServer, stack: ExitStack, **settings: Any) -> Sidecar:
         return stack.enter_context(Sidecar(self.folder / name, self.milvus.url, target, **settings))
+
+    def before_qdrant(self, name: str, source: QdrantServer, stack: ExitStack, **settings: Any) -> QdrantSidecar:
+        """The target is Milvus."""
+        return stack.enter_context(QdrantSidecar(self.folder / name, source, self.milvus, **settings))

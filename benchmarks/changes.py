@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from typing import Final
+from typing import Final, Protocol
 
 import numpy as np
 
@@ -33,6 +33,14 @@ class KeyedLoad(Load):
 LOADS: Final[Mapping[str, type[Load]]] = {"upserts and deletes by id": KeyedLoad, "deletes by filter too": Load}
 
 
+class AtWork(Protocol):
+    """An application, begun before."""
+
+    def work_for(self, seconds: float) -> None: ...
+
+    def stop(self) -> None: ...
+
+
 def cutover(bench: Bench) -> list[Figure]:
     return [figure for words, load in LOADS.items() for figure in _under(bench, words, load)]
 
@@ -44,34 +52,35 @@ def _under(bench: Bench, words: str, kind: type[Load]) -> list[Figure]:
     shelf.fill(bench.direct, range(ROWS))
     with ExitStack() as stack:
         name = f"changes-{kind.__name__}"
-        sidecar = bench.sidecar(name, bench.target(name, stack), stack, **SETTINGS)
+        sidecar = bench.sidecar(name, bench.qdrant(name, stack), stack, **SETTINGS)
         load = stack.enter_context(kind(sidecar.url, shelf, ROWS))
-        sidecar.copy()
-        sidecar.enter("shadow")
-        held = [_change(sidecar, load, number) for number in range(4 if bench.quick else 20)]
-        load.stop()
-        sidecar.drained()
-        memory = Figure(f"resident memory at its highest, {words}", peak_megabytes(sidecar.pid), "MB", MEMORY)
-    return [_holds(held, words), *_seen(load, words), memory]
-
-
-def _change(sidecar: Sidecar, load: Load, number: int) -> float:
-    """Milliseconds of the hold."""
-    held = sidecar.change("rollback" if number % 2 else "cutover")["held_seconds"]
-    load.work_for(1)
-    return 1000 * float(held)
-
-
-def _holds(held: list[float], words: str) -> Figure:
-    note = f"cutover {percentiles(held[::2])}; rollback {percentiles(held[1::2])}"
-    return Figure(f"hold of writes, p99 of {len(held)}, {words}", float(np.percentile(held, 99)), "ms", HOLD, note)
-
-
-def _seen(load: Load, words: str) -> list[Figure]:
-    errors = load.errors
-    note = errors[0].error if errors else f"of {len(load.calls)} calls"
+        held, memory = changed(sidecar, load, words, bench.quick)
     upserts = [1000 * seconds for seconds in load.took("upsert")]
-    return [
-        Figure(f"errors that the application saw, {words}", len(errors), "", ERRORS, note),
-        Figure(f"slowest upsert of the application, {words}", max(upserts), "ms", None, percentiles(upserts)),
-    ]
+    slowest = Figure(f"slowest upsert of the application, {words}", max(upserts), "ms", None, percentiles(upserts))
+    return [held, errors([call.error for call in load.errors], len(load.calls), words), slowest, memory]
+
+
+def changed(sidecar: Sidecar, load: AtWork, words: str, quick: bool, force: Sequence[str] = ()) -> tuple[Figure, Figure]:
+    """From passthrough through many changes of the primary until nothing is owed: the holds, the memory.
+
+    `force`: the gates that a cutover goes through closed.
+    """
+    sidecar.copy()
+    sidecar.enter("shadow")
+    held = [_change(sidecar, load, number, force) for number in range(4 if quick else 20)]
+    load.stop()
+    sidecar.drained()
+    memory = Figure(f"resident memory at its highest, {words}", peak_megabytes(sidecar.pid), "MB", MEMORY)
+    note = f"cutover {percentiles(held[::2])}; rollback {percentiles(held[1::2])}"
+    return Figure(f"hold of writes, p99 of {len(held)}, {words}", float(np.percentile(held, 99)), "ms", HOLD, note), memory
+
+
+def _change(sidecar: Sidecar, load: AtWork, number: int, force: Sequence[str]) -> float:
+    """Milliseconds of the hold."""
+    said = sidecar.change("rollback") if number % 2 else sidecar.change("cutover", *force)
+    load.work_for(1)
+    return 1000 * float(said["held_seconds"])
+
+
+def errors(seen: Sequence[str], calls: int, words: str) -> Figure:
+    return Figure(f"errors that the application saw, {words}", len(seen), "", ERRORS, seen[0] if seen else f"of {calls} calls")

@@ -1,4 +1,4 @@
-"""As passthrough.py, with TLS on some ports: `passthrough_tls.py PORT=URL=tls PORT=URL=plain ...`."""
+"""A sidecar that relays everything, with TLS on some ports: `passthrough_tls.py PORT=URL=tls PORT=URL=plain ...`."""
 
 from __future__ import annotations
 
@@ -9,10 +9,18 @@ from pathlib import Path
 
 import uvloop
 
-from benchmarks.passthrough import Everything
 from proxy.config import ListenTls, RelayConfig, TlsConfig
 from proxy.net.listener import listen
 from proxy.net.upstream import Upstream
+from proxy.ports import Exchange, RelayTo
+
+
+class Everything:
+    def __init__(self, upstream: Upstream) -> None:
+        self._to = RelayTo(upstream)
+
+    def begin(self, exchange: Exchange, role: str) -> None:
+        exchange.relay(self._to)
 
 
 async def serve(routes: list[str]) -> None:

@@ -10,6 +10,8 @@ from typing import Any, Final
 from benchmarks.relay.bodies import SERVICE
 
 OPTIONS: Final = ["-c", "envoy.json", "--concurrency", "1", "--disable-hot-restart", "-l", "warning"]
+_SERVICES: Final = (SERVICE, "/qdrant.Points/")
+"""What is gRPC, of each product that is measured."""
 _TYPE: Final = "type.googleapis.com/envoy.extensions."
 _HTTP2: Final = {
     "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": {
@@ -42,7 +44,10 @@ def _listener(port: int, *, mirror: bool) -> dict[str, Any]:
                 {
                     "name": "all",
                     "domains": ["*"],
-                    "routes": [_route(SERVICE, "grpc", mirror=mirror), _route("/", "rest", mirror=mirror)],
+                    "routes": [
+                        *(_route(service, "grpc", mirror=mirror) for service in _SERVICES),
+                        _route("/", "rest", mirror=mirror),
+                    ],
                 }
             ]
         },

@@ -11,12 +11,11 @@ import pytest
 from pymilvus import MilvusClient
 
 from demo.compare import ROWS
-from demo.servers import free_port
 from tests.migration.qdrant_load import NAME, QdrantLoad, create, equal
 from tests.migration.test_odd_data import OF_READS
 from tests.migration.world import EASY
 from tests.servers.qdrant import QdrantServer
-from tests.servers.sidecar import Server, Sidecar
+from tests.servers.sidecar import QdrantSidecar, Server
 
 if TYPE_CHECKING:
     from servers.milvus import MilvusServer
@@ -54,19 +53,14 @@ def _clear(url: str) -> None:
     client.close()
 
 
-def sidecar_of(qdrant: QdrantServer, target: Server, folder: Path, **settings: Any) -> tuple[Sidecar, int]:
-    port = free_port()
-    made = Sidecar(folder / "sidecar", qdrant.url, target, routing=SHARES, gates=EASY, **settings)
-    made.settings["source"] = qdrant.settings
-    made.settings["listen"] = {"rest": f"127.0.0.1:{made.port}", "grpc": f"127.0.0.1:{port}"}
-    return made, port
+def sidecar_of(qdrant: QdrantServer, target: Server, folder: Path, **settings: Any) -> QdrantSidecar:
+    return QdrantSidecar(folder / "sidecar", qdrant, target, routing=SHARES, gates=EASY, **settings)
 
 
 def test_a_live_application_moves_there_and_back_and_there_without_an_error(
     qdrant: QdrantServer, target: Server, tmp_path: Path
 ) -> None:
-    made, port = sidecar_of(qdrant, target, tmp_path)
-    with made as sidecar, QdrantLoad(sidecar.url, port, NUMBERS) as load:
+    with sidecar_of(qdrant, target, tmp_path) as sidecar, QdrantLoad(sidecar.url, sidecar.grpc_port, NUMBERS) as load:
         load.work_for(1)
         sidecar.copy()
         sidecar.enter("shadow")
@@ -85,8 +79,8 @@ def test_a_live_application_moves_there_and_back_and_there_without_an_error(
 
 
 def test_a_sidecar_that_is_killed_under_load_loses_nothing(qdrant: QdrantServer, target: Server, tmp_path: Path) -> None:
-    made, port = sidecar_of(qdrant, target, tmp_path, mirror={"linger": "2s"})
-    with made as sidecar, QdrantLoad(sidecar.url, port, NUMBERS) as load:
+    made = sidecar_of(qdrant, target, tmp_path, mirror={"linger": "2s"})
+    with made as sidecar, QdrantLoad(sidecar.url, sidecar.grpc_port, NUMBERS) as load:
         sidecar.copy()
         load.work_for(1.5)
         sidecar.kill()

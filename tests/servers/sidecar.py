@@ -45,7 +45,7 @@ class Server(Protocol):
 class Sidecar:
     """`settings` are merged over the ordinary ones, group by group."""
 
-    def __init__(self, folder: Path, source: str, target: Server | None, **settings: Any) -> None:
+    def __init__(self, folder: Path, source: str, target: Server | None, /, **settings: Any) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
         self.port, admin = free_port(), free_port()
@@ -218,6 +218,16 @@ class Sidecar:
     def _owes(self) -> bool:
         journal = self.journal
         return bool(journal["entries"] or journal["dirty_keys"])
+
+
+class QdrantSidecar(Sidecar):
+    """Before a Qdrant: `port` speaks REST, `grpc_port` gRPC."""
+
+    def __init__(self, folder: Path, source: Server, target: Server | None, /, **settings: Any) -> None:
+        super().__init__(folder, source.settings["url"], target, **settings)
+        self.grpc_port = free_port()
+        self.settings["source"] = source.settings
+        self.settings["listen"] = {"rest": f"127.0.0.1:{self.port}", "grpc": f"127.0.0.1:{self.grpc_port}"}
 
 
 def _document(reply: httpx.Response) -> Any:

@@ -15,9 +15,8 @@ from qdrant_client import QdrantClient, qdrant_remote
 from qdrant_client.http.exceptions import ApiException
 from qdrant_client.uploader import grpc_uploader
 
-from demo.servers import free_port
 from tests.servers.qdrant import QdrantServer
-from tests.servers.sidecar import Sidecar
+from tests.servers.sidecar import QdrantSidecar
 from tests.transparency.exchanges import Answers, Exchange, GrpcRecorder, Record, RestRecorder, different
 from tests.transparency.qdrant_corpus import CHANGING, Script, corpus
 from tests.wire.qdrant.readings import COUNT, C
@@ -44,10 +43,7 @@ class Between:
         self.direct, self.source, self.target = (
             stack.enter_context(QdrantServer(folder / name)) for name in ("direct", "source", "target")
         )
-        self.grpc_port = free_port()
-        made = Sidecar(folder / "sidecar", self.source.url, self.target)
-        made.settings |= {"source": self.source.settings, "mirror": {"linger": "1s"}}
-        made.settings["listen"] = {"rest": f"127.0.0.1:{made.port}", "grpc": f"127.0.0.1:{self.grpc_port}"}
+        made = QdrantSidecar(folder / "sidecar", self.source, self.target, mirror={"linger": "1s"})
         self.sidecar = stack.enter_context(made)
 
 
@@ -106,7 +102,7 @@ def test_answers_through_a_sidecar_are_those_of_qdrant(between: Between, monkeyp
         for protocol, answers in direct.items():
             _clear(between.source)
             between.sidecar.enter(phase)
-            through = _run(between.sidecar.url, between.grpc_port, protocol, monkeypatch)
+            through = _run(between.sidecar.url, between.sidecar.grpc_port, protocol, monkeypatch)
             assert different(answers, through) == {}, (phase, protocol)
     between.sidecar.drained()
     assert _count(between.target) == _count(between.source) > COUNT
