@@ -7,9 +7,9 @@ from collections.abc import Iterator
 import pytest
 
 from tests.faults.kills.forks import Forks
-from tests.migration.conftest import source, target, world
+from tests.migration.conftest import local_qdrant, source, target, world
 
-__all__ = ["source", "target", "world"]
+__all__ = ["local_qdrant", "source", "target", "world"]
 
 
 @pytest.fixture(scope="session")
