@@ -7,13 +7,14 @@ held against a real server's answers in tests/wire/milvus.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 from conformance.drivers.milvus_collections import Collections
 from conformance.drivers.milvus_errors import asked
 from conformance.drivers.milvus_filter import behind, filter_of, ids_in
+from conformance.drivers.milvus_partitions import DEFAULT, by_partition, every_partition, left_of, placed
 from conformance.drivers.milvus_rows import output_fields, parse_hit, parse_row, row_of, search_params, vector_of
 from conformance.drivers.over_wire import NamedRefusals, served
 from fakes.plain_parts import PlainCatalog
@@ -38,8 +39,6 @@ SPEAKS: Final = MilvusFrontend.speaks - {
 }
 _ROWS_AT_ONCE: Final = 40
 """Of an iterator: less than most of the cases' collections hold."""
-_DEFAULT: Final = "_default"
-T = TypeVar("T", Key, Point)
 
 
 class Driver:
@@ -57,32 +56,31 @@ class Driver:
         await self._collections.apply(change)
 
     async def put(self, points: Sequence[Point]) -> None:
-        for partition, some in _by_partition(points, lambda point: point.key).items():
+        for partition, some in by_partition(points, lambda point: point.key).items():
             collection = some[0].key.collection
             rows = [row_of(point, self._schema(collection)) for point in some]
-            await asked(self._client.upsert, collection, rows, partition_name=partition or _DEFAULT)
+            await asked(self._client.upsert, collection, rows, partition_name=partition or DEFAULT)
 
     async def remove(self, keys: Sequence[Key]) -> None:
-        for partition, some in _by_partition(keys, lambda key: key).items():
+        for partition, some in by_partition(keys, lambda key: key).items():
             collection, ids = some[0].collection, [key.id for key in some]
             chosen = _chosen(ids, self._schema(collection))
-            await asked(self._client.delete, collection, partition_name=partition or _DEFAULT, **chosen)
+            await asked(self._client.delete, collection, partition_name=partition or DEFAULT, **chosen)
 
     async def fetch(self, fetch: Fetch, _: Consistency = Consistency.LATEST) -> dict[Key, Point]:
         schema = self._schema(fetch.collection)
         points = []
-        for partition, keys in _by_partition(fetch.keys, lambda key: key).items():
-            asks = {"output_fields": output_fields(fetch, schema), **_placed(schema, (partition,))}
+        for partition, keys in by_partition(fetch.keys, lambda key: key).items():
+            asks = {"output_fields": output_fields(fetch, schema), **placed(schema, (partition,))}
             found = await asked(self._client.query, fetch.collection, **_chosen([key.id for key in keys], schema), **asks)
             points += [parse_row(row, fetch, partition, schema) for row in found]
         return {point.key: point for point in points}
 
     async def scan(self, scan: Scan, _: Consistency = Consistency.LATEST) -> Page:
-        """Milvus's rows do not tell their partition, so each one is read by itself."""
         schema = self._schema(scan.collection)
         wanted = scan.offset + scan.limit
         points: list[Point] = []
-        for partition in _partitions_of(scan, schema):
+        for partition in left_of(scan, schema):
             if len(points) < wanted:
                 rows = await asked(self._rows, scan, partition, wanted - len(points))
                 points += [parse_row(row, scan, partition, schema) for row in rows]
@@ -91,7 +89,7 @@ class Driver:
     async def count(self, count: Count, _: Consistency = Consistency.LATEST) -> int:
         schema = self._schema(count.collection)
         condition = filter_of(count.filter, schema)
-        asks = {"output_fields": ["count(*)"], **_placed(schema, count.partitions)}
+        asks = {"output_fields": ["count(*)"], **placed(schema, count.partitions)}
         (row,) = await asked(self._client.query, count.collection, condition, **asks)
         return int(row["count(*)"])
 
@@ -109,12 +107,12 @@ class Driver:
             condition = behind(scan.after.id, condition, schema)
             # an iterator over texts that has a lower bound of its own is refused from its second page on
             size = wanted if schema.id_kind is IdKind.STRING else size
-        asks = {"output_fields": output_fields(scan, schema), **_placed(schema, (partition,))}
+        asks = {"output_fields": output_fields(scan, schema), **placed(schema, (partition,))}
         return _all_rows(self._client.query_iterator(scan.collection, size, wanted, condition, **asks), size, wanted)
 
     async def _places(self, search: Search, schema: Schema, ids: set[PointId]) -> dict[PointId, str | None]:
         """In which partition each id is; hits do not tell, and no case has an id in two."""
-        where = _every(schema) if search.partitions is None else search.partitions
+        where = every_partition(schema) if search.partitions is None else search.partitions
         if len(where) == 1:
             return dict.fromkeys(ids, where[0])
         keys = [Key(search.collection, partition, each) for partition in where for each in ids]
@@ -127,11 +125,9 @@ class Driver:
 
 def _all_rows(iterator: Any, size: int, wanted: int) -> list[Mapping[str, Any]]:
     """Up to a short page: the client writes the last key unquoted into its next request, which not every text survives."""
-    rows: list[Mapping[str, Any]] = []
-    page: Sequence[Mapping[str, Any]] = range(size)  # type: ignore[assignment]
+    rows = list(page := iterator.next())
     while len(page) == size and len(rows) < wanted:
-        page = iterator.next()
-        rows += page
+        rows += (page := iterator.next())
     iterator.close()
     return rows
 
@@ -146,38 +142,13 @@ def _search(search: Search, schema: Schema) -> dict[str, Any]:
         "offset": search.offset,
         "search_params": search_params(search, vector.metric if vector else None),
         "output_fields": output_fields(search, schema),
-        **_placed(schema, search.partitions),
+        **placed(schema, search.partitions),
     }
 
 
 def _chosen(ids: Sequence[PointId], schema: Schema) -> dict[str, Any]:
     """The client writes texts unquoted, so an application whose ids may hold quotes writes them itself."""
     return {"filter": ids_in(ids, schema)} if schema.id_kind is IdKind.STRING else {"ids": list(ids)}
-
-
-# ---- partitions ----
-
-
-def _by_partition(parts: Iterable[T], key: Callable[[T], Key]) -> dict[str | None, list[T]]:
-    groups: dict[str | None, list[T]] = {}
-    for part in parts:
-        groups.setdefault(key(part).partition, []).append(part)
-    return groups
-
-
-def _every(schema: Schema) -> tuple[str | None, ...]:
-    return (None, *schema.partitions)
-
-
-def _partitions_of(scan: Scan, schema: Schema) -> tuple[str | None, ...]:
-    where = _every(schema) if scan.partitions is None else scan.partitions
-    return where if scan.after is None else where[where.index(scan.after.partition) :]
-
-
-def _placed(schema: Schema, partitions: tuple[str | None, ...] | None) -> dict[str, list[str]]:
-    if partitions is None or (partitions == (None,) and not schema.partitions):
-        return {}
-    return {"partition_names": [partition or _DEFAULT for partition in partitions]}
 
 
 # ---- the way in ----
