@@ -224,8 +224,13 @@ def _of_array(condition: ContainsAny | ContainsAll | ContainsNull | ArrayLength,
         case ContainsNull():
             return _any(f"(exists {place}[{n}]) and ({place}[{n}] is null)" for n in range(CAPACITY))
         case ArrayLength(_, low, high):
-            top = [f"array_length({place}) <= {high}"] if high is not None else []
-            return _all((f"array_length({place}) >= {low or 0}", *top))
+            return _length(f"array_length({place})", low or 0, high)
+
+
+def _length(length: str, low: int, high: int | None) -> str:
+    if low == high:
+        return f"{length} == {low}"
+    return f"{length} >= {low}" if high is None else f"({length} > {low - 1}) and ({length} < {high + 1})"
 
 
 def _of_elements(condition: Any, schema: Schema) -> str:
