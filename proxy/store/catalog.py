@@ -17,7 +17,7 @@ from typing import Any, Final, assert_never
 from pydantic import TypeAdapter
 
 from proxy.errors import NotFound
-from proxy.model.evolve import evolved
+from proxy.model.evolve import evolved, same_collection
 from proxy.model.operation import (
     AddVector,
     ChangeAliases,
@@ -182,6 +182,10 @@ def _aliased(contents: Contents, change: SetAlias | DropAlias) -> Contents:
 
 
 def _created(contents: Contents, schema: Schema) -> Contents:
+    """Milvus accepts a second creation and changes nothing: indexes, partitions and what is loaded stay."""
+    there = contents.schemas.get(schema.collection)
+    if there is not None and same_collection(there, schema):
+        return contents
     one = frozenset({schema.collection})
     released = contents.released - one if _loaded(schema) else contents.released | one
     return replace(contents, schemas={**contents.schemas, schema.collection: schema}, released=released)

@@ -227,7 +227,7 @@ def _query(message: Message, scope: Scope) -> Scan | Count:
         raise Refused("empty expression should be used with limit")
     limit, offset = _window(params, "limit") if "limit" in params else (MAX_ROWS, 0)
     output = output_of(scope.schema, message.output_fields)
-    paged = _is_iterator(params) and not _opens_session(message, params)
+    paged = _is_iterator(params) and not (_opens_session(message, params) and scope.schema.partitions)
     own, last = _paged(message.expr, scope) if paged else (filter_of(message.expr, scope), None)
     after = None if last is None else _behind(last, scope.schema, where)
     return Scan(scope.schema.collection, limit, after, offset, own, where, output.fields, output.vectors)
@@ -247,7 +247,10 @@ def _is_iterator(params: Mapping[str, str]) -> bool:
 
 
 def _opens_session(message: Message, params: Mapping[str, str]) -> bool:
-    """An iterator's first call, whose row nobody looks at: in all partitions, even where its pages name one."""
+    """An iterator's first call, whose row nobody looks at: in all partitions, even where its pages name one.
+
+    Where there is one partition only, it is read as its pages are: an iterator that goes on from a key begins with a bound.
+    """
     return params.get("limit") == "1" and params.get("offset") == "0" and not message.output_fields
 
 

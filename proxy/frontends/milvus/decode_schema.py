@@ -10,7 +10,7 @@ from typing import Any, Final
 import orjson
 
 from proxy.errors import NotFound, Refused
-from proxy.frontends.milvus.calls import Incoming, found, named, parsed
+from proxy.frontends.milvus.calls import Incoming, found, named, parsed, partitions
 from proxy.milvus.schema import (
     DEFAULT_DATABASE,
     DEFAULT_PARTITION,
@@ -148,6 +148,13 @@ def _release(call: Incoming, catalog: Catalog) -> SchemaWrite:
     return SetLoaded(found(call, catalog), loaded=False)
 
 
+def _release_partitions(call: Incoming, catalog: Catalog) -> SchemaWrite:
+    """Milvus wants that before a partition is dropped. Here one is never loaded apart from the others, so nothing changes."""
+    schema = catalog.schema(found(call, catalog))
+    partitions(schema, call.message.partition_names)
+    return SetLoaded(schema.collection, catalog.loaded(schema.collection))
+
+
 def _resolved(name: str, catalog: Catalog) -> str:
     try:
         return catalog.resolve(name)
@@ -169,4 +176,5 @@ _DECODERS: Final[Mapping[str, Callable[[Incoming, Catalog], SchemaWrite]]] = {
     "LoadCollection": _load,
     "LoadPartitions": _load,
     "ReleaseCollection": _release,
+    "ReleasePartitions": _release_partitions,
 }

@@ -23,7 +23,7 @@ _SCHEMA: Final = (
     "CreateCollection", "DropCollection", "RenameCollection",
     "CreateIndex", "DropIndex", "CreatePartition", "DropPartition",
     "CreateAlias", "AlterAlias", "DropAlias",
-    "LoadCollection", "LoadPartitions", "ReleaseCollection",
+    "LoadCollection", "LoadPartitions", "ReleaseCollection", "ReleasePartitions",
 )  # fmt: skip
 _ADMIN: Final = (
     "Connect", "GetVersion", "CheckHealth", "GetComponentStates", "AllocTimestamp",
@@ -42,7 +42,7 @@ _CHANGING: Final = (
 )  # fmt: skip
 """Opaque, and they change rows, or what a row is."""
 _OTHER: Final = (
-    "AlterIndex", "ReleasePartitions", "Prewarm", "DescribePrewarmTask",
+    "AlterIndex", "Prewarm", "DescribePrewarmTask",
     "DescribeNamespace", "ListNamespaces", "HasNamespace", "GetNamespaceStats",
     "CalcDistance", "GetPersistentSegmentInfo", "GetQuerySegmentInfo", "GetReplicas", "Dummy", "RegisterLink", "GetMetrics",
     "LoadBalance", "GetCompactionState", "ManualCompaction", "GetCompactionStateWithPlans", "GetImportState", "ListImportTasks",

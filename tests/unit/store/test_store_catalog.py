@@ -112,6 +112,18 @@ async def test_a_change_applied_again_is_no_error(shelf):
     assert (catalog.collections(), catalog.aliases()) == ((), {})
 
 
+async def test_a_collection_that_is_created_again_stays_as_it_became(shelf):
+    """Milvus accepts that from applications that create what they need at each start."""
+    catalog = StoredCatalog(shelf.store)
+    bare = replace(plain("a"), native={"loaded": False})
+    for change in (CreateCollection(bare), CreatePartition("a", "p"), SetLoaded("a", loaded=True)):
+        await catalog.apply(change)
+
+    await catalog.apply(CreateCollection(bare))
+
+    assert (catalog.schema("a").partitions, catalog.loaded("a")) == (("p",), True)
+
+
 async def test_what_was_applied_ahead_does_not_come_again_over_a_later_change(shelf):
     catalog = StoredCatalog(shelf.store)
     released = replace(plain("a"), native={"loaded": False})
