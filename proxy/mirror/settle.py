@@ -28,6 +28,7 @@ RECHECK_STEP: Final = 1.0
 
 class Settler:
     def __init__(self, parts: Parts, dirty: DirtyKeys) -> None:
+        self._journal = parts.journal
         self._roles = parts.roles
         self._dirty = dirty
         self._catalog = parts.catalog
@@ -123,6 +124,11 @@ class Settler:
             return None
         try:
             return await self._roles.primary.fetch(Fetch(collection, tuple(keys)))
+        except NotFound as error:
+            if self._journal.entries:  # a drop or a rename may be on its way to the catalog
+                raise
+            await self._owe(collection, keys, f"the primary has no such collection ({error})")
+            return None
         except Refused as error:
             if not self._dirty.full(collection):
                 raise

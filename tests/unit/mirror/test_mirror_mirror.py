@@ -10,7 +10,7 @@ from mirror_stage import Stage
 from proxy.config import JournalConfig, MirrorConfig, WhenFull
 from proxy.errors import Broken, Refused, Unavailable, Uncertain
 from proxy.mirror.mirror import Listing, Mirror
-from proxy.model.operation import CreateCollection, RenameCollection, SetAlias
+from proxy.model.operation import CreateCollection, DropCollection, RenameCollection, SetAlias
 from proxy.model.point import Key
 from proxy.ports import Outcome, Reply, Request
 
@@ -232,6 +232,31 @@ async def test_a_collection_that_the_secondary_lacks_is_a_debt_and_blocks_nobody
     await stage.quiet()
     assert "no such collection" in stage.debts.owed["d"]
     assert stage.target.values() == {1: 1.0}
+
+
+async def test_keys_of_a_collection_that_is_gone_from_the_primary_beside_the_mirror_are_a_debt(stage: Stage) -> None:
+    await stage.write(put("c", (1, 1.0)))
+    await stage.quiet()
+    await stage.source.apply(DropCollection("c"))
+    stage.mirror.mark_dirty([key(1)], "test")
+    await stage.quiet()
+    assert "the primary has no such collection" in stage.debts.owed["c"]
+
+
+async def test_keys_of_a_collection_that_is_on_its_way_to_another_name_wait_for_it(stage: Stage) -> None:
+    await stage.write(put("c", (1, 1.0)))
+    await stage.quiet()
+    asked = request("rename", "c", to="e")
+    ticket = stage.begin(asked)
+    await stage.source.apply(stage.parts.frontend.decode(asked, stage.catalog))  # type: ignore[arg-type]
+    stage.mirror.mark_dirty([key(1)], "test")
+    fetched = stage.source.fetched
+    async with asyncio.timeout(5):
+        while stage.source.fetched < fetched + 3:  # noqa: ASYNC110  reads are counted, not told
+            await asyncio.sleep(0.01)
+    stage.mirror.end(ticket, Outcome.ACCEPTED, None)
+    await stage.quiet()
+    assert (stage.debts.owed, stage.target.values("e")) == ({}, {1: 1.0})
 
 
 async def test_a_collection_that_is_left_out_is_left_alone(stage: Stage) -> None:
