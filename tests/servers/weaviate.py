@@ -6,6 +6,7 @@ The fake proves what happens to bytes in between, and says nothing of Weaviate's
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -18,6 +19,7 @@ from demo.servers import free_port
 from tests.servers.process import dying_with_parent
 
 ROOT: Final = Path(__file__).parents[2]
+BUILT: Final = ROOT / ".cache" / "bin"
 KEY: Final = "wv-k3y"
 START_SECONDS: Final = 60.0
 
@@ -56,8 +58,13 @@ class WeaviateServer:
             self._process = None
 
 
+def binary() -> str | None:
+    """`weaviate-server` as `make weaviate` built it, or of the PATH."""
+    return shutil.which("weaviate-server", path=f"{BUILT}{os.pathsep}{os.environ['PATH']}")
+
+
 class RealWeaviate(WeaviateServer):
-    """The binary `weaviate-server` of the PATH: one node without modules."""
+    """One node without modules, where there is a binary."""
 
     def __init__(self, data: Path) -> None:
         super().__init__()
@@ -91,7 +98,9 @@ class RealWeaviate(WeaviateServer):
             "DISK_USE_WARNING_PERCENTAGE": "0",
             "LOG_LEVEL": "error",
         }
-        command = ["weaviate-server", "--scheme", "http", "--host", "127.0.0.1", "--port", str(self.port)]
+        found = binary()
+        assert found is not None
+        command = [found, "--scheme", "http", "--host", "127.0.0.1", "--port", str(self.port)]
         self._process = subprocess.Popen(dying_with_parent(command), env={**os.environ, **settings}, text=True)
         deadline = time.monotonic() + START_SECONDS
         while not self._ready():
