@@ -151,6 +151,18 @@ def test_half_precision_allows_what_rounding_a_normalised_vector_costs() -> None
     assert not same_vector(raw, stored, schema(Metric.COSINE, DType.FLOAT32), exact_length=False)
 
 
+def test_a_payload_double_may_be_off_by_a_unit_in_its_last_place() -> None:
+    """Qdrant's engine reads some of its stored doubles so: 3.6426079273223877 comes back as 3.642607927322388."""
+    plain = schema()
+    sent, read = 3.6426079273223877, 3.642607927322388
+    assert sent != read
+    assert equal(point(ink=sent), point(ink=read), plain, 0.0)
+    assert equal(point(ink=[{"deep": sent}]), point(ink=[{"deep": read}]), plain, 0.0)
+    assert not equal(point(ink=sent), point(ink=sent + 4e-15), plain, 0.0)
+    assert not equal(point(ink=float("inf")), point(ink=1e308), plain, 0.0)
+    assert not equal(point(ink=1.0), point(ink=1), plain, 0.0)
+
+
 @pytest.mark.parametrize("dim", [2, 8, 128, 1536])
 def test_a_half_precision_vector_that_is_normalised_and_rounded_twice_is_the_same(dim: int) -> None:
     """As Qdrant stores what it is given from another Qdrant, of which neither keeps another length than 1."""
