@@ -83,19 +83,28 @@ class Watermark:
         found = os.pread(self._file, _MARK.size, 0)
         if not found and step == 0:
             return
-        if len(found) != _MARK.size or _packed(_MARK.unpack(found)[0]) != found:
+        marked = unpack_mark(found)
+        if marked is None:
             raise Broken("its watermark is damaged or gone, so nobody can tell whether it is whole")
-        if (marked := _MARK.unpack(found)[0]) > step:
+        if marked > step:
             raise Broken(f"it ends at step {step} and was written up to step {marked}")
 
     def reach(self, step: int) -> None:
         # One that stays behind where the disk refuses notices less, and never tells of damage that there is not.
         with contextlib.suppress(OSError):
-            os.pwrite(self._file, _packed(step), 0)
+            os.pwrite(self._file, pack_mark(step), 0)
 
     def close(self) -> None:
         os.close(self._file)
 
 
-def _packed(step: int) -> bytes:
+def pack_mark(step: int) -> bytes:
     return _MARK.pack(step, digest(step))
+
+
+def unpack_mark(packed: bytes) -> int | None:
+    """None where it is damaged or gone."""
+    if len(packed) != _MARK.size:
+        return None
+    step = int(_MARK.unpack(packed)[0])
+    return step if pack_mark(step) == packed else None

@@ -6,6 +6,7 @@ may leave (applier).
 
 from __future__ import annotations
 
+import asyncio
 import heapq
 import itertools
 import sqlite3
@@ -16,9 +17,10 @@ from pathlib import Path
 from typing import Final, TypeAlias
 
 from proxy.config import JournalConfig
-from proxy.errors import Broken, ConfigError, ProxyError
+from proxy.errors import Broken, ConfigError, ProxyError, Uncertain
 from proxy.mirror import tables
 from proxy.mirror.damage import damaged
+from proxy.mirror.intake import RECORD_LIMIT
 from proxy.mirror.pulse import Pulse
 from proxy.mirror.record import OUTCOME_OF, OUTCOMES, Intent
 from proxy.mirror.sealed import DIRTY, PARKED, PLAIN_ROWS, RECHECKS, Rows, check_key
@@ -93,6 +95,9 @@ class Journal:
         self._awaiting_sync: list[tuple[int, int, Told]] = []
         self._unwritten: deque[tuple[int, int]] = deque()
         self._unwritten_bytes = 0
+        self._kept: set[int] = set()
+        """Steps that survive the death of this process before they are committed."""
+        self._failing_since: float | None = None
         self._pulse = Pulse()
 
     @classmethod
@@ -161,9 +166,19 @@ class Journal:
         size = 0 if intent.keys_only else len(intent.request.body)
         self.entries += 1
         self.bytes += size
-        step = self._writer.submit([Change(tables.APPEND, lambda: (self._sealed.entry(seq, intent),))], sync=True)
+        step = self._written_at_once(seq, intent) if size <= RECORD_LIMIT else self._submitted(seq, intent)
         self._unwritten.append((step, size))
         self._unwritten_bytes += size
+        return step
+
+    def _submitted(self, seq: int, intent: Intent) -> int:
+        return self._writer.submit([Change(tables.APPEND, lambda: (self._sealed.entry(seq, intent),))], sync=True)
+
+    def _written_at_once(self, seq: int, intent: Intent) -> int:
+        """Unless the intake has no room just now."""
+        step, kept = self._writer.append(self._sealed.entry(seq, intent))
+        if kept:
+            self._kept.add(step)
         return step
 
     def end(self, seq: int, outcome: Outcome, horizon: int | None, reply: Reply | None) -> int:
@@ -241,7 +256,10 @@ class Journal:
 
     def when_written(self, step: int, call: Told) -> None:
         """At once where it is so already. With an error: it is not written, and must not be taken for granted."""
-        self._await(self._awaiting_write, self.progress.written, step, call)
+        if step in self._kept:
+            call(None)
+        else:
+            self._await(self._awaiting_write, self.progress.written, step, call)
 
     def when_durable(self, step: int, call: Told) -> None:
         self._await(self._awaiting_sync, self.progress.durable, step, call)
@@ -262,15 +280,28 @@ class Journal:
     def _advance(self, progress: Progress) -> None:
         self.progress = progress
         while self._unwritten and self._unwritten[0][0] <= progress.written:
-            self._unwritten_bytes -= self._unwritten.popleft()[1]
+            step, size = self._unwritten.popleft()
+            self._unwritten_bytes -= size
+            self._kept.discard(step)
         _tell(self._awaiting_write, progress.written, None)
         _tell(self._awaiting_sync, progress.durable, None)
-        if progress.error is not None:
-            # The step is tried on; but its client is told now, and whatever it wrote is dropped when it is written.
-            _tell(self._awaiting_write, self._last_step(), progress.error)
-        if isinstance(progress.error, Broken):
-            _tell(self._awaiting_sync, self._last_step(), progress.error)
+        if progress.error is None:
+            self._failing_since = None
+        else:
+            self._tell_failing(progress.error)
         self._pulse.ring()
+
+    def _tell_failing(self, error: ProxyError) -> None:
+        """The steps are tried on; but whoever waits for one to be written is told now, and what it wrote is dropped when it
+        is written. What the primary has already is waited for as long as a new write would be."""
+        now = asyncio.get_running_loop().time()
+        if self._failing_since is None:
+            self._failing_since = now
+        _tell(self._awaiting_write, self._last_step(), error)
+        if isinstance(error, Broken):
+            _tell(self._awaiting_sync, self._last_step(), error)
+        elif now - self._failing_since > self.config.block_timeout:
+            _tell(self._awaiting_sync, self._last_step(), Uncertain(f"the primary has the write, but {error}"))
 
     def _last_step(self) -> int:
         return max((step for waiting in (self._awaiting_write, self._awaiting_sync) for step, _, _ in waiting), default=0)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, TypeAlias
@@ -15,10 +15,11 @@ from typing import Any, Final, TypeAlias
 from proxy.config import Fsync
 from proxy.errors import Broken, Unavailable
 from proxy.mirror.damage import Watermark, check_pages, check_rows, check_schema, damaged, digest
+from proxy.mirror.intake import Intake, Kept
 
 Row: TypeAlias = tuple[Any, ...]
 
-VERSION: Final = 2
+VERSION: Final = 3
 _SYNCHRONOUS: Final = {Fsync.EVERY_WRITE: "normal", Fsync.INTERVAL: "normal", Fsync.OFF: "off"}
 
 _OF_THE_DISK: Final = {
@@ -97,8 +98,9 @@ def rows(sql: str, *values: Row) -> Change:
     return Change(sql, lambda: values)
 
 
-def create(path: Path, fsync: Fsync, watermark: Watermark | None) -> sqlite3.Connection:
-    """Opens the journal's file for writing and checks it. `watermark`: None where it cannot be trusted, after a loss of power.
+def create(path: Path, fsync: Fsync, watermark: Watermark, intake: Intake, *, after_power_loss: bool) -> sqlite3.Connection:
+    """Opens the journal's file for writing, checks it, and brings what is in `intake` into it. `after_power_loss`: nobody can
+    tell by the other files whether it is whole.
 
     Raises Broken with what to do, Unavailable where the disk refuses.
     """
@@ -109,14 +111,28 @@ def create(path: Path, fsync: Fsync, watermark: Watermark | None) -> sqlite3.Con
         check_pages(db)
         db.execute("pragma journal_mode=wal")
         prepare(db)
-        if watermark is not None:
+        if not after_power_loss:
             watermark.check(fact(db, "step"))
-    except (sqlite3.DatabaseError, Broken) as error:
+            take_over(db, intake.beyond(fact(db, "step")))
+        intake.begin()
+    except (sqlite3.DatabaseError, Broken, OSError) as error:
         db.close()
-        if isinstance(error, sqlite3.OperationalError) and error.sqlite_errorcode & 0xFF in _OF_THE_DISK:
+        if _is_of_the_disk(error):
             raise Unavailable(f"the journal {path} cannot be opened: {error}") from error
         raise damaged(path, error) from error
     return db
+
+
+def _is_of_the_disk(error: Exception) -> bool:
+    if isinstance(error, sqlite3.OperationalError):
+        return error.sqlite_errorcode & 0xFF in _OF_THE_DISK
+    return isinstance(error, OSError)
+
+
+def take_over(db: sqlite3.Connection, kept: Sequence[Kept]) -> None:
+    """Intents that were not committed when the last process ended. Raises sqlite3.Error."""
+    if kept:
+        transact(db, [rows(APPEND, *(each.row for each in kept)), rows(RAISE_FACT, (kept[-1].step, "step"))])
 
 
 def connect(path: Path, fsync: Fsync) -> sqlite3.Connection:

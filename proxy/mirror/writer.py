@@ -2,7 +2,8 @@
 
 Owns: the threads, group commit, fsync, checkpoints. Not: what the changes say (journal), their SQL (tables).
 
-Two marks follow each other. *Written*: committed to the page cache, so it survives the death of this process.
+Two marks follow each other. *Written*: committed to the page cache, so it survives the death of this process. An intent may
+do so before it is committed (intake).
 *Durable*: fsynced, so it survives a power cut. One thread commits all that waits in one transaction, without an fsync; a second
 one syncs the write-ahead log while the first goes on. A log that has grown is checkpointed from the reading connection, which
 does not stop the writer; only the short rest, and the log's truncation, is done between two commits.
@@ -30,7 +31,8 @@ from typing import Final, Protocol, TypeVar
 from proxy.config import Fsync, JournalConfig
 from proxy.errors import Broken, ProxyError, Unavailable
 from proxy.mirror.damage import Watermark
-from proxy.mirror.tables import RAISE_FACT, Change, Row, connect, create, fact, rows, transact
+from proxy.mirror.intake import Intake, IntentRow
+from proxy.mirror.tables import APPEND, RAISE_FACT, Change, Row, connect, create, fact, rows, transact
 
 T = TypeVar("T")
 
@@ -58,6 +60,9 @@ class Writer(Protocol):
     def submit(self, changes: Sequence[Change], *, sync: bool) -> int:
         """One atomic step; its number. `sync`: somebody waits until it is durable."""
 
+    def append(self, row: IntentRow) -> tuple[int, bool]:
+        """The step that writes it, somebody waits until it is durable; and whether it survives this process's death already."""
+
     async def read(self, query: Callable[[sqlite3.Connection], T]) -> T:
         """Sees what is written. Raises Broken where the file is damaged."""
 
@@ -82,10 +87,12 @@ class ThreadWriter:
     def __init__(self, path: Path, config: JournalConfig, *, after_power_loss: bool = False) -> None:
         self._config = config
         self._watermark = Watermark(path)
+        self._intake = Intake(path)
         try:
-            self._db = create(path, config.fsync, None if after_power_loss else self._watermark)
+            self._db = create(path, config.fsync, self._watermark, self._intake, after_power_loss=after_power_loss)
         except ProxyError:
             self._watermark.close()
+            self._intake.close()
             raise
         self._reads = connect(path, config.fsync)
         self._log = os.open(f"{path}-wal", os.O_RDWR)
@@ -123,6 +130,11 @@ class ThreadWriter:
         self._steps.put(_Step(self._number, changes, sync))
         return self._number
 
+    def append(self, row: IntentRow) -> tuple[int, bool]:
+        # Before the writer's thread wakes and takes the interpreter.
+        kept = self._intake.append(self._number + 1, row, self._progress.written)
+        return self.submit([rows(APPEND, row)], sync=True), kept
+
     async def read(self, query: Callable[[sqlite3.Connection], T]) -> T:
         try:
             return await asyncio.get_running_loop().run_in_executor(self._reader, query, self._reads)
@@ -142,6 +154,7 @@ class ThreadWriter:
         self._db.close()
         os.close(self._log)
         self._watermark.close()
+        self._intake.close()
 
     def _tell(self) -> None:
         with self._posting:

@@ -67,6 +67,7 @@ FUNCTIONS: Final[dict[Stir, tuple[str, ...]]] = {
     Stir.WRITES: (
         # JOURNAL
         "proxy.mirror.journal.Journal.append",
+        "proxy.mirror.intake.Intake.append",
         "proxy.mirror.journal.Journal.end",
         "proxy.mirror.journal.Journal.remove",
         "proxy.mirror.journal.Journal._advance",
@@ -131,6 +132,8 @@ FUNCTIONS: Final[dict[Stir, tuple[str, ...]]] = {
         "proxy.control.stages.Stages._take_latecomers",
     ),
     Stir.START: (
+        "proxy.mirror.tables.take_over",
+        "proxy.mirror.intake.Intake.begin",
         "proxy.mirror.journal.contents",
         "proxy.mirror.dirty.DirtyKeys.recover",
         "proxy.mirror.mirror.Mirror._recover",

@@ -30,7 +30,7 @@ TRIED: Final = int(os.environ.get("VECFERRY_DAMAGES", "60"))
 """Damages of each kind to each file. Nightly: 5000."""
 SEED: Final = int(os.environ.get("VECFERRY_SEED", "1"))
 KEYS: Final = tuple(Key("books", "p", number) for number in range(300))
-MAIN, LOG, INDEX, WATERMARK = FILE, f"{FILE}-wal", f"{FILE}-shm", f"{FILE}-watermark"
+MAIN, LOG, INDEX, WATERMARK, INTAKE = FILE, f"{FILE}-wal", f"{FILE}-shm", f"{FILE}-watermark", f"{FILE}-intake"
 WORDS: Final = r"is damaged \(.*\): .* Move journal\.db\* aside and start again; .* run backfill and verify"
 Damage: TypeAlias = Callable[[bytearray, random.Random], object]
 
@@ -137,7 +137,9 @@ def test_a_damaged_file_is_told_or_changes_nothing(
     assert told > 0
 
 
-@pytest.mark.parametrize(("journal", "file"), [("closed", MAIN), ("closed", WATERMARK), ("killed", LOG), ("half", LOG)])
+@pytest.mark.parametrize(
+    ("journal", "file"), [("closed", MAIN), ("closed", WATERMARK), ("closed", INTAKE), ("killed", LOG), ("half", LOG)]
+)
 def test_a_missing_file_is_told(journals: dict[str, Path], tmp_path: Path, journal: str, file: str) -> None:
     with pytest.raises(Broken, match=WORDS):
         read_copy(journals[journal], tmp_path, {file: None})

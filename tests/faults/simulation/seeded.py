@@ -17,6 +17,7 @@ from faults.simulation.story import CHANGES, DEATHS, ONE, SLOW_DISK, VERIFIED, M
 from proxy.backfill.pipeline import Pipeline
 from proxy.backfill.reader import Batch
 from proxy.backfill.writer import Writer
+from proxy.mirror import tables
 from proxy.mirror.applier import Applier
 from proxy.mirror.dirty import DirtyKeys
 from proxy.mirror.entry import Entry
@@ -72,6 +73,10 @@ def unended_intents_are_forgotten_at_the_start(patch: pytest.MonkeyPatch) -> Non
         self._dirty.recover(self._parts.config.linger)
 
     patch.setattr(Mirror, "_recover", recover)
+
+
+def what_a_killed_process_had_taken_in_is_forgotten(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(tables, "take_over", lambda db, kept: None)
 
 
 def refused_writes_are_mirrored(patch: pytest.MonkeyPatch) -> None:
@@ -251,6 +256,7 @@ FAULTS: Mapping[str, Fault] = {
         Fault(forwarded_before_it_is_written, _NO_BACKFILL),
         Fault(acknowledged_but_never_written, ONE),
         Fault(unended_intents_are_forgotten_at_the_start, ONE),
+        Fault(what_a_killed_process_had_taken_in_is_forgotten, _NO_BACKFILL),
         Fault(refused_writes_are_mirrored, ONE, 7),
         Fault(overlapping_writes_are_not_settled, ONE, 28),
         Fault(writes_are_compared_by_the_order_of_intents, ONE, 36),

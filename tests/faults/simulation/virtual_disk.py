@@ -11,15 +11,19 @@ import sqlite3
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 from proxy.mirror import tables
+from proxy.mirror.intake import IntentRow, Kept
 from proxy.mirror.tables import Change
 from proxy.mirror.writer import Progress
 from proxy.store.seal import PLAIN
 from proxy.store.store import Store
 
 T = TypeVar("T")
+
+HAS_ROOM: Final = 0.7
+"""Share of the intents that need not wait for their commit."""
 
 
 @dataclass(eq=False)
@@ -30,6 +34,8 @@ class Disk:
     commits_a_second: float
     journal: sqlite3.Connection = field(default_factory=lambda: _journal())
     state: sqlite3.Connection = field(default_factory=lambda: _empty())
+    intake: dict[int, IntentRow] = field(default_factory=dict)
+    """By step: what is not committed."""
 
     def delay(self) -> float:
         return self.chance.expovariate(self.commits_a_second)
@@ -51,11 +57,13 @@ class VirtualWriter:
     def __init__(self, disk: Disk) -> None:
         self._disk = disk
         self._steps: deque[tuple[int, Sequence[Change]]] = deque()
-        self._number = 0
+        self._number = tables.fact(disk.journal, "step")
         self._progress = Progress()
         self._told: Callable[[Progress], None] | None = None
         self._dead = False
         self._busy = False
+        tables.take_over(disk.journal, [Kept(step, 0, row) for step, row in sorted(disk.intake.items())])
+        disk.intake.clear()
 
     def watch(self, told: Callable[[Progress], None]) -> None:
         self._told = told
@@ -67,6 +75,12 @@ class VirtualWriter:
         self._wake()
         return self._number
 
+    def append(self, row: IntentRow) -> tuple[int, bool]:
+        step = self.submit([tables.rows(tables.APPEND, row)], sync=True)
+        if has_room := self._disk.chance.random() < HAS_ROOM:
+            self._disk.intake[step] = row
+        return step, has_room
+
     def _wake(self) -> None:
         if self._told is not None and not self._busy and not self._dead:
             self._busy = True
@@ -77,7 +91,9 @@ class VirtualWriter:
         if self._dead or not self._steps:
             return
         group, self._steps = self._steps, deque()
-        tables.transact(self._disk.journal, [change for _, changes in group for change in changes])
+        reached = tables.rows(tables.RAISE_FACT, (group[-1][0], "step"))
+        tables.transact(self._disk.journal, [*(change for _, changes in group for change in changes), reached])
+        self._disk.intake = {step: row for step, row in self._disk.intake.items() if step > group[-1][0]}
         self._tell(Progress(group[-1][0], self._progress.durable))
         asyncio.get_running_loop().call_later(self._disk.chance.expovariate(100), self._sync, group[-1][0])
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import os
 import resource
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -15,7 +16,8 @@ from uuid import UUID
 import pytest
 
 from proxy.config import Fsync, JournalConfig
-from proxy.errors import Broken, ProxyError, Unavailable
+from proxy.errors import Broken, ProxyError, Unavailable, Uncertain
+from proxy.mirror.intake import RECORD_LIMIT
 from proxy.mirror.journal import Journal
 from proxy.mirror.record import Intent, decode_head, decode_key, decode_reply, encode_head, encode_key, encode_reply
 from proxy.model.point import Key
@@ -205,6 +207,40 @@ async def test_a_full_disk_refuses_writes_until_there_is_room(tmp_path: Path) ->
         async with asyncio.timeout(10):
             await journal.until(lambda: journal.error is None)
         assert await reached(journal.when_durable, journal.append(3, intent())) is None
+
+
+async def test_an_intent_survives_a_death_before_its_commit(tmp_path: Path) -> None:
+    """No thread of this journal runs."""
+    journal = Journal.open(tmp_path, JournalConfig())
+    told: list[ProxyError | None] = []
+    journal.when_written(journal.append(1, intent()), told.append)
+    journal.when_written(journal.append(2, intent(b"x" * RECORD_LIMIT)), told.append)
+    journal.when_written(journal.append(3, intent(b"third")), told.append)
+    assert told == [None, None]
+    shutil.copytree(tmp_path, tmp_path / "died")
+    journal.close()
+    for _ in range(2):  # of no account how often it dies
+        async with opened(tmp_path / "died") as found:
+            assert found.found.unended == {1: intent(), 3: intent(b"third")}
+            assert found.found.position == 3
+
+
+async def test_a_write_that_the_primary_has_waits_for_a_full_disk_and_is_then_uncertain(tmp_path: Path) -> None:
+    async with opened(tmp_path, JournalConfig(block_timeout=0.5)) as journal:
+        for seq in range(1, 30):  # each is some pages of SQLite's log, and a line of the intake
+            assert await reached(journal.when_durable, journal.append(seq, intent())) is None
+        limit = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, ((tmp_path / "journal.db-intake").stat().st_size + 1000, limit[1]))
+        try:
+            one, other = journal.append(30, intent(b"y")), journal.append(31, intent(b"x" * RECORD_LIMIT))
+            assert await reached(journal.when_written, one) is None
+            assert type(await reached(journal.when_written, other)) is Unavailable
+            assert type(await reached(journal.when_durable, one)) is Uncertain
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, limit)
+        async with asyncio.timeout(10):
+            await journal.until(lambda: journal.error is None)
+        assert await reached(journal.when_durable, one) is None
 
 
 CHILD = """
