@@ -112,8 +112,8 @@ class Intake:
 
     def begin(self) -> None:
         """SQLite has all of it. Durable, or a later loss of power could bring back what is of an earlier process."""
-        os.ftruncate(self._file, 0)
         os.pwrite(self._file, pack_mark(0), 0)
+        os.ftruncate(self._file, _FIRST)
         os.fsync(self._file)
 
     def close(self) -> None:

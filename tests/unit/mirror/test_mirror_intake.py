@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import resource
 from pathlib import Path
 
@@ -127,6 +128,24 @@ def test_one_begun_anew_holds_nothing_of_before(tmp_path: Path) -> None:
     assert beyond(tmp_path, 0) == []
     kept(tmp_path, 1)
     assert beyond(tmp_path, 0) == [1]
+
+
+@pytest.mark.parametrize("call", ["pwrite", "ftruncate", "fsync"])
+def test_a_death_while_it_is_begun_anew_is_of_no_account(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str) -> None:
+    class Death(BaseException):
+        pass
+
+    def die(*given: object) -> None:
+        raise Death
+
+    kept(tmp_path, 1, 2)
+    dying = Intake(tmp_path / "journal.db")
+    with monkeypatch.context() as patch:
+        patch.setattr(os, call, die)
+        with pytest.raises(Death):
+            dying.begin()
+    dying.close()
+    assert beyond(tmp_path, 2) == []
 
 
 @settings(max_examples=60, deadline=None)
