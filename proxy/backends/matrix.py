@@ -24,6 +24,7 @@ Printed from the declarations in the code (`python -m proxy.backends.matrix`). E
 - **native**: one request with the same meaning
 - **emulated**: the same meaning, by our work
 - **absent**: refused by this name, in the client's own protocol; `vecferry assess` counts such calls before a cutover
+  (what is only kept less exactly, as the last bit of a double, is compared as exactly as both sides keep it)
 """
 
 

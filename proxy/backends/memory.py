@@ -145,7 +145,7 @@ class MemoryBackend:
         return dict(self._aliases)
 
     def fit(self, schema: Schema) -> Fit:
-        return Fit(schema.collection, target={})
+        return Fit(schema.collection, target={}, refusals=schema.refusals)
 
     async def apply(self, change: SchemaWrite) -> None:
         match change:

@@ -108,6 +108,7 @@ class Backfill:
         while walk.stretches:
             await self._keep(run, walk)
             walk = (await self._stretch(run, walk)).turn()
+        await self._keep(run, walk)  # the secondary may take long to come to rest
         if walk.collection in self._catalog.collections():
             with suppress(NotFound):  # dropped at this moment
                 await run.patient(run.roles.secondary.quiesce, walk.collection)

@@ -16,6 +16,7 @@ from uuid import UUID
 import numpy as np
 import numpy.typing as npt
 
+from proxy.compare.kept import EXACTLY, Kept
 from proxy.model.point import Payload, Point, Sparse, Vector
 from proxy.model.schema import DType, FieldType, Metric, Schema, VectorField, VectorKind
 
@@ -51,94 +52,91 @@ _ROUNDING: Final[Mapping[DType, tuple[float, float]]] = {
 _UNDECLARED_VECTOR: Final = VectorField("", VectorKind.DENSE, dim=0, metric=None)
 
 
-def difference(
-    a: Point | None, b: Point | None, schema: Schema, tolerance: float, *, exact_length: bool = True
-) -> Reason | None:
+def difference(a: Point | None, b: Point | None, schema: Schema, tolerance: float, kept: Kept = EXACTLY) -> Reason | None:
     """How `b` (the secondary's) differs from `a` (the primary's); None where they are the same state.
 
     `tolerance`: relative difference of a vector component that still counts as equal.
-    `exact_length` False: a side keeps only the direction of cosine vectors (Feature.EXACT_VECTOR_LENGTH is ABSENT there).
     """
     if a is None:
         return None if b is None else Reason.EXTRA
     if b is None:
         return Reason.MISSING
-    vectors = _same_vectors(a.vectors, b.vectors, schema, tolerance, exact_length)
-    return _REASONS[same_payload(a.payload, b.payload, schema), vectors]
+    vectors = _same_vectors(a.vectors, b.vectors, schema, tolerance, kept.lengths)
+    return _REASONS[same_payload(a.payload, b.payload, schema, kept), vectors]
 
 
-def equal(a: Point | None, b: Point | None, schema: Schema, tolerance: float, *, exact_length: bool = True) -> bool:
-    return difference(a, b, schema, tolerance, exact_length=exact_length) is None
+def equal(a: Point | None, b: Point | None, schema: Schema, tolerance: float, kept: Kept = EXACTLY) -> bool:
+    return difference(a, b, schema, tolerance, kept) is None
 
 
 # ---- payload ----
 
-Same: TypeAlias = Callable[[Any, Any], bool]
+Same: TypeAlias = Callable[[Any, Any, Kept], bool]
 
 
-def same_payload(a: Payload, b: Payload, schema: Schema) -> bool:
+def same_payload(a: Payload, b: Payload, schema: Schema, kept: Kept = EXACTLY) -> bool:
     """Null, missing and [] are three different things; declared fields compare by their type, the others by their own."""
     if a.keys() != b.keys():
         return False
-    return all(_same_field(name, value, b[name], schema) for name, value in a.items())
+    return all(_same_field(name, value, b[name], schema, kept) for name, value in a.items())
 
 
-def _same_field(name: str, a: Any, b: Any, schema: Schema) -> bool:
+def _same_field(name: str, a: Any, b: Any, schema: Schema, kept: Kept) -> bool:
     if a is None or b is None:
         return a is b
-    if _same_value(a, b):
+    if _same_value(a, b, kept):
         return True  # of a product without types an index declares a field, which may hold anything
     declared = schema.fields.get(name)
     if declared is None:
         return False
     if declared.type is FieldType.ARRAY and declared.element is not None:
-        return _same_list(a, b, _BY_TYPE[declared.element])
-    return _BY_TYPE[declared.type](a, b)
+        return _same_list(a, b, kept, _BY_TYPE[declared.element])
+    return _BY_TYPE[declared.type](a, b, kept)
 
 
-def _same_value(a: Any, b: Any) -> bool:
+def _same_value(a: Any, b: Any, kept: Kept) -> bool:
     """By the values' own types: 1 is not 1.0 (the client would see it), never "1" and never true."""
     match a, b:
         case dict(), dict():
-            return a.keys() == b.keys() and all(_same_value(value, b[key]) for key, value in a.items())
+            return a.keys() == b.keys() and all(_same_value(value, b[key], kept) for key, value in a.items())
         case list(), list():
-            return _same_list(a, b, _same_value)
+            return _same_list(a, b, kept, _same_value)
         case (datetime(), str() | datetime()) | (str(), datetime()):
-            return _same_time(a, b)
+            return _same_time(a, b, kept)
         case (UUID(), str() | UUID()) | (str(), UUID()):
-            return _same_uuid(a, b)
+            return _same_uuid(a, b, kept)
         case float(), float():
-            return _same_double(a, b)
+            return _same_double(a, b, kept)
         case _:
             return type(a) is type(b) and bool(a == b)
 
 
-def _same_list(a: Any, b: Any, same: Same) -> bool:
+def _same_list(a: Any, b: Any, kept: Kept, same: Same) -> bool:
     if not isinstance(a, list) or not isinstance(b, list):
         return False
-    return len(a) == len(b) and all(map(same, a, b))
+    return len(a) == len(b) and all(same(one, other, kept) for one, other in zip(a, b, strict=True))
 
 
-def _same_number(a: Any, b: Any) -> bool:
+def _same_number(a: Any, b: Any, kept: Kept) -> bool:
     if isinstance(a, float) and isinstance(b, float):
-        return _same_double(a, b)
+        return _same_double(a, b, kept)
     return _is_number(a) and _is_number(b) and bool(a == b)
 
 
-def _same_float32(a: Any, b: Any) -> bool:
+def _same_float32(a: Any, b: Any, kept: Kept) -> bool:
     """One side may have kept what the other rounded."""
     if not _is_number(a) or not _is_number(b):
         return False
-    return _same_number(ctypes.c_float(a).value, ctypes.c_float(b).value)
+    return _same_double(ctypes.c_float(a).value, ctypes.c_float(b).value, EXACTLY)
 
 
-def _same_time(a: Any, b: Any) -> bool:
+def _same_time(a: Any, b: Any, kept: Kept) -> bool:
     """The same instant in any notation; without a zone it is UTC."""
     instants = _instant(a), _instant(b)
     return bool(instants[0] == instants[1]) if None not in instants else bool(a == b)
 
 
-def _same_uuid(a: Any, b: Any) -> bool:
+def _same_uuid(a: Any, b: Any, kept: Kept) -> bool:
     forms = _uuid(a), _uuid(b)
     return forms[0] == forms[1] if None not in forms else bool(a == b)
 
@@ -165,10 +163,10 @@ def _is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
-def _same_double(a: float, b: float) -> bool:
+def _same_double(a: float, b: float, kept: Kept) -> bool:
     """Qdrant's engine reads some of the doubles that it stores a unit in the last place beside what it was given (measured:
-    3 % of them, always the same ones), so such a unit tells nothing."""
-    return math.isclose(a, b, rel_tol=2**-52) or (math.isnan(a) and math.isnan(b))
+    3 % of them, always the same ones)."""
+    return a == b or (math.isnan(a) and math.isnan(b)) or (not kept.doubles and math.isclose(a, b, rel_tol=2**-52))
 
 
 def _instant(value: Any) -> datetime | None:

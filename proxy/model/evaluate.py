@@ -14,6 +14,7 @@ from typing import Any, Final, TypeAlias, assert_never
 from proxy.model import geo
 from proxy.model.filter import (
     AllOf,
+    AnyElement,
     AnyOf,
     ArrayLength,
     Bound,
@@ -45,7 +46,7 @@ from proxy.model.filter import (
     TextMatch,
     bounds_of,
 )
-from proxy.model.point import GeoPoint, Payload, Point, PointId
+from proxy.model.point import GeoPoint, Point, PointId
 from proxy.model.times import instant, said_instant
 
 
@@ -57,7 +58,7 @@ class Missing(Enum):
 
 GeoTest: TypeAlias = GeoRadius | GeoBox | GeoPolygon
 ElementTest: TypeAlias = Equals | OneOf | NoneOf | Range | Interval | Like | TextMatch | GeoTest
-ArrayTest: TypeAlias = ContainsAny | ContainsAll | ContainsNull | ArrayLength | Nested
+ArrayTest: TypeAlias = ContainsAny | ContainsAll | ContainsNull | ArrayLength | Nested | AnyElement
 FieldTest: TypeAlias = ArrayTest | Exists | IsNull | IsEmpty
 IdTest: TypeAlias = HasId | IdRange | IdLike
 
@@ -68,7 +69,7 @@ def matches(condition: Filter, point: Point) -> bool:
     return _matches(condition, point, point.payload)
 
 
-def value_at(payload: Payload, path: Path) -> Any:
+def value_at(payload: Any, path: Path) -> Any:
     """The value there, or Missing.MISSING; an index beyond the array's end is missing too."""
     value: Any = payload
     for step in path:
@@ -82,7 +83,7 @@ def value_at(payload: Payload, path: Path) -> Any:
     return value
 
 
-def _matches(condition: Filter, point: Point, payload: Payload) -> bool:
+def _matches(condition: Filter, point: Point, payload: Any) -> bool:
     match condition:
         case AllOf(parts):
             return all(_matches(part, point, payload) for part in parts)
@@ -96,7 +97,7 @@ def _matches(condition: Filter, point: Point, payload: Payload) -> bool:
             return _id_matches(condition, point.key.id)
         case HasVector(name):
             return name in point.vectors
-        case ContainsAny() | ContainsAll() | ContainsNull() | ArrayLength() | Exists() | IsNull() | IsEmpty() | Nested():
+        case _ if isinstance(condition, FieldTest):
             return _field_matches(condition, value_at(payload, condition.path), point)
         case _:
             found = value_at(payload, condition.path)
@@ -158,6 +159,8 @@ def _array_matches(condition: ArrayTest, elements: list[Any], point: Point) -> b
             return (low or 0) <= len(elements) <= (math.inf if high is None else high)
         case Nested(_, part):
             return any(isinstance(element, dict) and _matches(part, point, element) for element in elements)
+        case AnyElement(_, part):
+            return any(_matches(part, point, element) for element in elements)
         case _:
             assert_never(condition)
 

@@ -25,6 +25,7 @@ class Feature(StrEnum):
     MULTI_VECTORS = "multivectors"
     NAMED_VECTORS = "several vectors a point"
     EXACT_VECTOR_LENGTH = "cosine vectors kept at their length"
+    EXACT_DOUBLES = "doubles of the payload kept to the last bit"
     INT_IDS = "integer ids"
     NEGATIVE_IDS = "negative integer ids"
     STRING_IDS = "string ids"

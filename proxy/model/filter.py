@@ -19,7 +19,7 @@ from uuid import UUID
 from proxy.model.point import GeoPoint, PointId
 
 Path: TypeAlias = tuple[str | int, ...]
-"""`("a", "b", 0)`: field a, its key b, the element 0. The first step is always a field's name."""
+"""`("a", "b", 0)`: field a, its key b, the element 0. The first step is a field's name, but in the part of an `AnyElement`."""
 
 Scalar: TypeAlias = bool | int | float | str | datetime | UUID
 
@@ -238,6 +238,14 @@ class Nested:
     part: Filter
 
 
+@dataclass(frozen=True, slots=True)
+class AnyElement:
+    """Some element of the array at `path`, object or not, satisfies all of `part`, in which the path `()` is that element."""
+
+    path: Path
+    part: Filter
+
+
 Filter: TypeAlias = (
     AllOf
     | AnyOf
@@ -265,6 +273,7 @@ Filter: TypeAlias = (
     | IdRange
     | IdLike
     | Nested
+    | AnyElement
 )
 
 EVERYTHING = AllOf(())

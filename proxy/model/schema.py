@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from typing import Any
+from typing import Any, Final
+
+REFUSALS: Final = "refusals"
+"""In a schema's `native`, where there are any: sentences of why the collection cannot be migrated, whatever the target."""
 
 
 class Product(StrEnum):
@@ -115,6 +118,10 @@ class Schema:
     partitions: tuple[str, ...] = ()
     partition_key: str | None = None
     native: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def refusals(self) -> tuple[str, ...]:
+        return tuple(self.native.get(REFUSALS, ()))
 
     def with_partitions(self, partitions: tuple[str, ...]) -> Schema:
         return replace(self, partitions=partitions)

@@ -9,11 +9,12 @@ from typing import Any, Final
 from google.protobuf.json_format import MessageToDict, ParseDict
 
 from proxy.model.evolve import INDEXES
-from proxy.model.schema import FieldType, Metric, Schema, VectorField, VectorKind
+from proxy.model.schema import REFUSALS, FieldType, Metric, Schema, VectorField, VectorKind
 from proxy.qdrant.sdk import grpc
 
 CONFIG: Final = "config"
 """In a schema's `native`: the CollectionConfig that the server tells, as JSON with the names of the protobuf fields."""
+CUSTOM_SHARDING: Final = "custom sharding cannot be followed: a point's key would depend on its shard"
 Index = grpc.PayloadSchemaType
 """As a collection tells it; requests use FieldType, which counts from 0."""
 
@@ -56,9 +57,11 @@ _DATATYPES: Final = {
 
 def native_of(config: grpc.CollectionConfig, indexes: Mapping[str, grpc.PayloadSchemaInfo]) -> dict[str, Any]:
     """What a schema keeps, so that the collection can be told again exactly as the server would."""
+    custom = config.params.sharding_method == grpc.ShardingMethod.Custom
     return {
         CONFIG: MessageToDict(config, preserving_proto_field_name=True),
         INDEXES: {path: told_index(info) for path, info in indexes.items()},
+        **({REFUSALS: [CUSTOM_SHARDING]} if custom else {}),
     }
 
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Final, Protocol, TypeAlias
 
 from proxy.compare.hits import Agreement, agreement
+from proxy.compare.kept import Kept
 from proxy.compare.points import difference
 from proxy.errors import Broken
 from proxy.model.operation import Count, Fetch, Hit, Hits, Page, Result, Scan, Search
@@ -67,7 +68,7 @@ class Rules:
 
     schema: Schema
     tolerance: float
-    exact_length: bool
+    kept: Kept
 
 
 Difference: TypeAlias = tuple[str, str]
@@ -122,7 +123,7 @@ def _point_differences(first: Mapping[Key, Point], second: Mapping[Key, Point], 
 
 
 def _reason(a: Point | None, b: Point | None, rules: Rules) -> str | None:
-    return difference(a, b, rules.schema, rules.tolerance, exact_length=rules.exact_length)
+    return difference(a, b, rules.schema, rules.tolerance, rules.kept)
 
 
 def _sizes(first: int, second: int) -> tuple[Difference, ...]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
-from proxy.model.feature import Feature, Support
+from proxy.compare.kept import Kept, kept_by
 from proxy.ports import Backend
 from proxy.shadow.judge import Touched
 
@@ -33,10 +33,8 @@ class Pair:
         return self.primary.product is self.secondary.product
 
     @property
-    def exact_length(self) -> bool:
-        """Whether both keep cosine vectors as they were written."""
-        kept = (side.features[Feature.EXACT_VECTOR_LENGTH] for side in (self.primary, self.secondary))
-        return Support.ABSENT not in kept
+    def kept(self) -> Kept:
+        return kept_by(self.primary.features, self.secondary.features)
 
 
 @dataclass(frozen=True, slots=True)

@@ -80,7 +80,7 @@ class Trials:
         if isinstance(read, Search):
             asked = SearchTrial(read, _hits(reply), _hits(second), pair, self.window, sample.since, schema)
             return await asked.finding(seconds, extras)
-        rules = Rules(schema, self._tolerance, pair.exact_length)
+        rules = Rules(schema, self._tolerance, pair.kept)
         busy = Busy(self.window.touched(read.collection, sample.since), schema.partitions)
         found = differences(_scan_of(read) if isinstance(read, PageFrom) else read, reply, second, busy, rules)
         if found is None:

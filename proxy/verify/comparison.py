@@ -9,8 +9,8 @@ import asyncio
 from collections.abc import Collection, Mapping, Sequence
 from typing import Final
 
+from proxy.compare.kept import kept_by
 from proxy.compare.points import Reason, difference
-from proxy.model.feature import Feature, Support
 from proxy.model.operation import Consistency, Fetch
 from proxy.model.point import Key, Point
 from proxy.model.schema import Schema
@@ -33,8 +33,7 @@ class Comparison:
         self._config = subject.config
         self._clock = subject.clock
         self._patient = Patience(subject.clock, progress.stalled)
-        sides = (roles.primary, roles.secondary)
-        self._exact_length = all(side.features[Feature.EXACT_VECTOR_LENGTH] is not Support.ABSENT for side in sides)
+        self._kept = kept_by(roles.primary.features, roles.secondary.features)
 
     async def differing(self, schema: Schema, points: Sequence[Point]) -> dict[Key, Reason]:
         """Of a page of the primary, against the secondary as it is now."""
@@ -82,7 +81,7 @@ class Comparison:
         for number, key in enumerate(ours.keys() | theirs.keys()):
             if number % SLICE == SLICE - 1:
                 await asyncio.sleep(0)
-            reason = difference(ours.get(key), theirs.get(key), schema, self._config.tolerance, exact_length=self._exact_length)
+            reason = difference(ours.get(key), theirs.get(key), schema, self._config.tolerance, self._kept)
             if reason is not None:
                 found[key] = reason
         return found

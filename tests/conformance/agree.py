@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from conformance.world import World
 
+from proxy.compare.kept import Kept
 from proxy.compare.points import difference
 from proxy.model.feature import Feature
 from proxy.model.operation import Consistency, Fetch, Hit, Hits, Scan, Search
@@ -15,9 +16,9 @@ TOLERANCE = 1e-5
 
 def assert_same_points(found: dict[Key, Point], wanted: dict[Key, Point], world: World) -> None:
     assert found.keys() == wanted.keys()
-    lengths = world.has(Feature.EXACT_VECTOR_LENGTH)
+    kept = Kept(world.has(Feature.EXACT_VECTOR_LENGTH), world.keeps(Feature.EXACT_DOUBLES))
     for key, point in found.items():
-        reason = difference(wanted[key], point, world.catalog.schema(key.collection), TOLERANCE, exact_length=lengths)
+        reason = difference(wanted[key], point, world.catalog.schema(key.collection), TOLERANCE, kept)
         assert reason is None, f"{reason}: {point} is not {wanted[key]}"
 
 

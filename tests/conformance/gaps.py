@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-from proxy.errors import Refused, Unavailable, Unsupported
+from proxy.errors import Refused, Unavailable
 from proxy.model.filter import Op
 
 
@@ -127,39 +127,21 @@ GAPS: tuple[Gap, ...] = (
                 ("dynamic length 0 to 0", "dynamic length None to None"),
             ),
             (
-                Owner.OURS,
-                Unsupported,
-                "the frontend refuses keys that end in [], by which a client tells an array from a single value",
-                (
-                    "dynamic contains any",
-                    "dynamic contains all",
-                    "json contains any",
-                    "dynamic length 1 to 1",
-                    "dynamic length 2 to None",
-                ),
+                Owner.NOBODY,
+                Refused,
+                "Qdrant cannot tell an array of an empty array from a single value",
+                ("dynamic length 1 to 1",),
             ),
         )
         for case in cases
         for pair in QDRANT_FILTERS
     ),
-    *(
-        Gap(f"test_filter_selects_what_it_selects_in_memory[{case}]", QDRANT_OVER_ITSELF, owner, raises, why)
-        for owner, raises, why, cases in (
-            (Owner.NOBODY, AssertionError, "Qdrant's match of an integer finds no double", ("dynamic 2**53",)),
-            (
-                Owner.OURS,
-                Unsupported,
-                "a count of values that may be 0 is decoded as whether the field exists, which our backend cannot ask there",
-                (
-                    "contains all of nothing",
-                    "length 0 to 0",
-                    "length 1 to 1",
-                    "length 1 to None",
-                    "length None to 1",
-                ),
-            ),
-        )
-        for case in cases
+    Gap(
+        "test_filter_selects_what_it_selects_in_memory[dynamic 2**53]",
+        QDRANT_OVER_ITSELF,
+        Owner.NOBODY,
+        AssertionError,
+        "Qdrant's match of an integer finds no double",
     ),
     *(
         Gap(case, QDRANT_OVER_LITE, Owner.THEIRS, raises, why)

@@ -12,6 +12,7 @@ from proxy.model.feature import Feature
 from proxy.model.filter import (
     EVERYTHING,
     AllOf,
+    AnyElement,
     AnyOf,
     ArrayLength,
     Bound,
@@ -184,6 +185,8 @@ LOGIC = [
 ELEMENTS = [
     case("same element", Nested(ANY, AllOf((Equals(("b",), 1), Equals(("c",), 2)))), Feature.FILTER_NESTED),
     case("other elements", Nested(ANY, AllOf((Equals(("b",), 1), Equals(("c",), 4)))), Feature.FILTER_NESTED),
+    case("an element itself", AnyElement(ANY, Equals((), 1)), Feature.FILTER_NESTED),
+    case("no such element", Not(AnyElement(ANY, Equals((), "abc"))), Feature.FILTER_NESTED),
     case("an element without", Nested(ANY, Not(Equals(("b",), 1))), Feature.FILTER_NESTED),
 ]
 IDS = [

@@ -154,6 +154,18 @@ async def test_payloads_come_back_as_they_went(world: World, payload: dict[str, 
     await assert_same_fetch(world, Fetch(name, (Key(name, None, 1),), fields=tuple(payload)))
 
 
+@pytest.mark.needs(Feature.DYNAMIC_FIELDS)
+async def test_doubles_are_kept_as_exactly_as_is_declared(world: World) -> None:
+    """Some of a thousand are off where a side is declared to read them so: else it should not be declared."""
+    name = await world.collection(schema("put_doubles"), ())
+    sent = np.random.default_rng(7).normal(size=1000).tolist()
+    await world.put([point(name, 1, {"doubles": sent})])
+
+    await assert_same_state(world, name)
+    found = (await world.side.fetch(Fetch(name, (Key(name, None, 1),))))[Key(name, None, 1)].payload
+    assert (found["doubles"] == sent) is world.keeps(Feature.EXACT_DOUBLES)
+
+
 VECTORS = [[0, 0, 0, 0], [1, 0, 0, 0], [3, -4, 12, 84], [1e-20, 2e-20, 0, 0], [1e15, -1e15, 3e14, 1], [0.6, 0.8, 0, 0]]
 
 

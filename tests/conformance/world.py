@@ -27,6 +27,10 @@ class World:
     def has(self, *features: Feature) -> bool:
         return self._pair.has(*features)
 
+    def keeps(self, feature: Feature) -> bool:
+        """Whether the backend does, whatever its clients ask for."""
+        return not self._pair.absent(frozenset({feature}))
+
     async def apply(self, *changes: SchemaWrite) -> None:
         for change in changes:
             # the side first: what it refuses must not be known

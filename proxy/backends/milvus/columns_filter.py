@@ -12,6 +12,7 @@ from proxy.backends.milvus.places import ArrayColumn, Column, Element
 from proxy.backends.milvus.texts import like
 from proxy.model.evaluate import ElementTest, FieldTest
 from proxy.model.filter import (
+    AnyElement,
     ArrayLength,
     Bound,
     ContainsAll,
@@ -69,7 +70,7 @@ def column_test(test: ElementTest | FieldTest, column: Column, aim: Aim) -> Expr
             return ALWAYS
         case IsNull() | IsEmpty():
             return absent
-        case ContainsAny() | ContainsAll() | ContainsNull() | ArrayLength() | Nested():
+        case ContainsAny() | ContainsAll() | ContainsNull() | ArrayLength() | Nested() | AnyElement():
             return NEVER
         case _:
             return _unless_null(column, scalar_test(test, column.text, column.kind, aim))
@@ -97,13 +98,15 @@ def element_test(test: ElementTest | FieldTest, element: Element, aim: Aim) -> E
             return there
         case IsEmpty():
             return negated(there)
-        case IsNull() | ContainsAny() | ContainsAll() | ContainsNull() | ArrayLength() | Nested():
+        case IsNull() | ContainsAny() | ContainsAll() | ContainsNull() | ArrayLength() | Nested() | AnyElement():
             return NEVER
         case _:
             return _unless_null(element.array, scalar_test(test, element.text, element.kind, aim))
 
 
-def _array_test(test: ElementTest | ContainsAny | ContainsAll | ArrayLength, column: ArrayColumn, aim: Aim) -> Expr:
+def _array_test(
+    test: ElementTest | ContainsAny | ContainsAll | ArrayLength | AnyElement, column: ArrayColumn, aim: Aim
+) -> Expr:
     match test:
         case Equals(_, value):
             return _contains_any(column, (value,))
@@ -113,7 +116,7 @@ def _array_test(test: ElementTest | ContainsAny | ContainsAll | ArrayLength, col
             return both(_contains_any(column, (value,)) for value in values)
         case ArrayLength(_, low, high):
             return _lengths(column, max(low or 0, 0), high, aim)
-        case NoneOf() | Range() | Interval() | Like() | TextMatch():
+        case NoneOf() | Range() | Interval() | Like() | TextMatch() | AnyElement():
             return inexact(aim, negated(_length(column, 0)))
         case GeoRadius() | GeoBox() | GeoPolygon():
             return NEVER

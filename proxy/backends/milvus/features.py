@@ -32,6 +32,7 @@ FEATURES: Final[dict[Feature, Support]] = {
     Feature.NESTED_PAYLOAD: Support.NATIVE,
     Feature.NULL_VALUES: Support.NATIVE,
     Feature.NON_FINITE_VALUES: Support.EMULATED,  # the exact value is kept beside
+    Feature.EXACT_DOUBLES: Support.NATIVE,
     Feature.FILTER_EQUALS: Support.NATIVE,
     Feature.FILTER_RANGE: Support.NATIVE,
     Feature.FILTER_TEXT_RANGE: Support.NATIVE,

@@ -133,6 +133,7 @@ _ID_FORMS: Final[Mapping[IdKind, str]] = {
 
 def _refusals(landing: Landing, generation: Generation) -> Iterator[str]:
     stored = landing.stored
+    yield from landing.schema.refusals
     yield from map(str, unsupported(landing, generation))
     name = split_name(stored.collection)[1]
     if landing.foreign and not FIELD_NAME.fullmatch(name):

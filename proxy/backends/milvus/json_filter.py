@@ -18,6 +18,7 @@ from proxy.backends.milvus.places import JsonValue
 from proxy.backends.milvus.texts import like
 from proxy.model.evaluate import ElementTest, FieldTest
 from proxy.model.filter import (
+    AnyElement,
     ArrayLength,
     Bound,
     ContainsAll,
@@ -92,7 +93,7 @@ def _field_test(test: FieldTest, text: str, aim: Aim) -> Expr:
             return inexact(aim, both((_exists(text), negated(_something(text)))))
         case IsEmpty():
             return inexact(aim, negated(_something(text)), negated(_exists(text)))
-        case ContainsNull() | Nested():
+        case ContainsNull() | Nested() | AnyElement():
             return inexact(aim, _array(text))
         case _:
             assert_never(test)

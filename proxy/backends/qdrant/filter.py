@@ -15,12 +15,13 @@ from uuid import UUID
 from proxy.backends.qdrant import conditions
 from proxy.backends.qdrant.conditions import all_of, any_of, is_empty, is_null, negation, nothing
 from proxy.backends.qdrant.ids import is_own_kind, mapped_id, point_id
-from proxy.backends.qdrant.names import EMPTY, ID, PARTITION, field_name, json_path
+from proxy.backends.qdrant.names import EMPTY, ID, PARTITION, field_name, json_path, json_steps
 from proxy.errors import Unsupported
 from proxy.model.evaluate import GeoTest
 from proxy.model.feature import Feature
 from proxy.model.filter import (
     AllOf,
+    AnyElement,
     AnyOf,
     ArrayLength,
     ContainsAll,
@@ -66,12 +67,16 @@ IdTest: TypeAlias = HasId | IdRange | IdLike
 
 @dataclass(frozen=True, slots=True)
 class _Scope:
-    """Where paths start: at the payload, or at an element of an array of objects."""
+    """Where paths start: at the payload, at an element of an array of objects, or (`elements`) at any element of one."""
 
     schema: Schema
     nested: bool = False
+    elements: str = ""
+    """Their key, which ends in []."""
 
     def key(self, path: Path) -> str:
+        if self.elements:
+            return self.elements + json_steps(path)
         first, *rest = path
         as_it_is = self.nested or is_own_kind(self.schema)
         return json_path((first if as_it_is else field_name(str(first)), *rest))
@@ -92,6 +97,29 @@ def compile_filter(condition: Filter, schema: Schema, partitions: Sequence[str |
 
 
 def _condition(condition: Filter, scope: _Scope) -> grpc.Condition:
+    if scope.elements:
+        return _of_element(condition, scope)
+    return _anywhere(condition, scope)
+
+
+def _of_element(condition: Filter, scope: _Scope) -> grpc.Condition:
+    """One condition at a time: Qdrant cannot ask for two that the same element satisfies, unless it is an object."""
+    match condition:
+        case AnyOf(parts):
+            return any_of(_of_element(part, scope) for part in parts)
+        case Not(IsEmpty(path)):
+            return negation(is_empty(scope.key(path)))
+        case (
+            Equals() | OneOf() | NoneOf() | Range() | Interval() | Like() | TextMatch() | GeoRadius() | GeoBox() | GeoPolygon()
+        ):
+            return _value(condition, scope)
+        case AnyElement() | Nested():
+            return _anywhere(condition, scope)
+        case _:
+            raise Unsupported(Feature.FILTER_NESTED, Product.QDRANT, f"{type(condition).__name__} of any element of an array")
+
+
+def _anywhere(condition: Filter, scope: _Scope) -> grpc.Condition:
     match condition:
         case AllOf() | AnyOf() | Not() | MinShould():
             return _logic(condition, scope)
@@ -102,8 +130,10 @@ def _condition(condition: Filter, scope: _Scope) -> grpc.Condition:
         case HasId() | IdRange() | IdLike():
             return _id(condition, scope)
         case Nested(path, part):
-            inner = grpc.Filter(must=[_condition(part, replace(scope, nested=True))])
-            return grpc.Condition(nested=grpc.NestedCondition(key=scope.key(path), filter=inner))
+            inner = grpc.Filter(must=[_condition(part, replace(scope, nested=True, elements=""))])
+            return grpc.Condition(nested=grpc.NestedCondition(key=scope.key(path) + "[]", filter=inner))
+        case AnyElement(path, part):
+            return _condition(part, replace(scope, nested=True, elements=scope.key(path) + "[]"))
         case HasVector(name):
             return _has_vector(name, scope)
         case _:
@@ -213,7 +243,9 @@ def _array_length(path: Path, low: int, high: int | None, scope: _Scope) -> grpc
     if high is not None and high < low:
         return nothing()
     count = grpc.ValuesCount(gte=max(low, 1)) if high is None else grpc.ValuesCount(gte=max(low, 1), lte=high)
-    filled = all_of([_filled_array(path, scope), conditions.field(scope.key(path), values_count=count)])
+    counted = conditions.field(scope.key(path), values_count=count)
+    # a value that is no array counts as one
+    filled = counted if low > 1 else all_of([_filled_array(path, scope), counted])
     return any_of([filled, _empty_array(path, scope)]) if low == 0 else filled
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Final
 
 from proxy.errors import Unsupported
@@ -55,7 +56,12 @@ def json_path(path: Path) -> str:
     if len(path) > MAX_PATH:
         raise Unsupported(Feature.FILTER_NESTED, Product.QDRANT, f"a path of more than {MAX_PATH} steps")
     first, *rest = path
-    return _quoted(str(first)) + "".join(f"[{step}]" if isinstance(step, int) else f".{_quoted(step)}" for step in rest)
+    return _quoted(str(first)) + json_steps(rest)
+
+
+def json_steps(path: Sequence[str | int]) -> str:
+    """What stands behind the beginning of a path."""
+    return "".join(f"[{step}]" if isinstance(step, int) else f".{_quoted(step)}" for step in path)
 
 
 def addressable(name: str) -> bool:

@@ -182,7 +182,7 @@ def _vector_losses(vector: VectorField) -> list[str]:
 
 
 def _refusals(schema: Schema) -> list[str]:
-    refusals = [refusal for vector in schema.vectors.values() for refusal in _vector_refusals(vector)]
+    refusals = [*schema.refusals, *(refusal for vector in schema.vectors.values() for refusal in _vector_refusals(vector))]
     if not schema.vectors:
         refusals.append("the collection has no vector")
     return refusals

@@ -5,11 +5,10 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import Any, Final
-
-import orjson
+from typing import Final
 
 from proxy.errors import NotFound, Refused
+from proxy.frontends.milvus import indexes
 from proxy.frontends.milvus.calls import Incoming, found, named, parsed, partitions
 from proxy.milvus.schema import (
     DEFAULT_DATABASE,
@@ -41,9 +40,12 @@ from proxy.model.schema import Schema
 from proxy.ports import Catalog
 
 
-def decode_schema(call: Incoming, catalog: Catalog) -> SchemaWrite:
-    """Raises Refused: NotFound where the collection must be there, and as Milvus would."""
-    return _DECODERS[call.method](call, catalog)
+def decode_schema(call: Incoming, catalog: Catalog, *, accepted: bool) -> SchemaWrite:
+    """`accepted`: the primary's reply is there. Raises Refused: NotFound where the collection must be there, and as Milvus."""
+    change = _DECODERS[call.method](call, catalog)
+    if isinstance(change, CreateIndex) and not accepted:
+        indexes.check(catalog.schema(change.collection), change.field, change.name, change.params)
+    return change
 
 
 def _create(call: Incoming, _: Catalog) -> SchemaWrite:
@@ -88,27 +90,11 @@ def _create_index(call: Incoming, catalog: Catalog) -> SchemaWrite:
     message = call.message
     if message.field_name not in {*schema.vectors, *schema.fields, schema.id_name}:
         raise Refused(f"cannot create index on non-exist field: {message.field_name}")
-    params = _flat(pairs(message.extra_params))
-    name = message.index_name or message.field_name
+    params = indexes.flat(pairs(message.extra_params))
+    name = indexes.name_of(schema, message.field_name, message.index_name)
     metric = METRICS.get(str(params.get(METRIC_TYPE, "")).upper())
     canonical = {"metric": metric.value} if metric and message.field_name in schema.vectors else {}
     return CreateIndex(schema.collection, message.field_name, name, {INDEX_NAME: name, **params, **canonical})
-
-
-def _flat(params: Mapping[str, str]) -> dict[str, Any]:
-    """Older clients send a JSON object under `params`; Milvus keeps its members side by side with the others."""
-    rest = {key: value for key, value in params.items() if key != "params"}
-    try:
-        inner = orjson.loads(params.get("params") or "{}")
-    except orjson.JSONDecodeError as error:
-        raise Refused(f"index params are not JSON: {error}") from error
-    if not isinstance(inner, dict):
-        raise Refused("index params must be a JSON object")
-    return {**rest, **{key: _text(value) for key, value in inner.items()}}
-
-
-def _text(value: object) -> str:
-    return value if isinstance(value, str) else orjson.dumps(value).decode()
 
 
 def _drop_index(call: Incoming, catalog: Catalog) -> SchemaWrite:

@@ -68,7 +68,7 @@ class MilvusFrontend:
             case Kind.WRITE:
                 return decode_write(call, catalog, None if reply is None else answered(request, reply))
             case Kind.SCHEMA:
-                return decode_schema(call, catalog)
+                return decode_schema(call, catalog, accepted=reply is not None)
             case Kind.ADMIN | Kind.OPAQUE:
                 raise Refused(f"{call.method} is not supported by {TARGET}", Reason.UNSUPPORTED)
 

@@ -65,7 +65,8 @@ _OTHER: Final = (
 METHODS: Final[Mapping[str, Route]] = {
     **{name: Route(Kind.READ, name, Retry.SAFE) for name in _READS},
     **_WRITES,
-    **{name: Route(Kind.SCHEMA, name) for name in _SCHEMA},
+    # Whether an index may stand beside the one that is there is asked only where Milvus has not answered it.
+    **{name: Route(Kind.SCHEMA, name, needs_reply=name == "CreateIndex") for name in _SCHEMA},
     **{name: Route(Kind.ADMIN, name, Retry.SAFE) for name in _ADMIN},
     **{name: Route(Kind.OPAQUE, name, changes_data=True) for name in _CHANGING},
     **{name: Route(Kind.OPAQUE, name) for name in _OTHER},

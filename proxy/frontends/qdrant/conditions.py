@@ -7,7 +7,7 @@ value that is no array counts as one; null and [] count as none.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, date, datetime
 from functools import partial
 from typing import Any, Final
@@ -54,9 +54,9 @@ def field_test(found: models.FieldCondition) -> Filter:
     if found.values_count is not None:
         return _values_count(place, found.values_count)
     if found.is_empty is not None:
-        return _some_empty(place) if found.is_empty else place.some(lambda path: Not(IsEmpty(path)))
+        return _some(place, IsEmpty) if found.is_empty else place.some(lambda path: Not(IsEmpty(path)))
     if found.is_null is not None:
-        return is_null(place) if found.is_null else Not(is_null(place))
+        return is_null(place) if found.is_null else _some(place, lambda path: Not(_null(path)))
     tests = _tests(found, place)
     if not tests:
         raise Refused("At least one field condition must be specified")
@@ -70,14 +70,19 @@ def is_empty(place: Where) -> Filter:
 
 def is_null(place: Where) -> Filter:
     """An array with a null in it is null to Qdrant as well."""
-    return place.some(lambda path: AnyOf((IsNull(path), ContainsNull(path))))
+    return place.some(_null)
 
 
-def _some_empty(place: Where) -> Filter:
+def _null(path: Path) -> Filter:
+    return AnyOf((IsNull(path), ContainsNull(path)))
+
+
+def _some(place: Where, test: Callable[[Path], Filter]) -> Filter:
+    """`test`, which holds for what is missing, for one of the values that are there, or there is none."""
     if not place.arrays:
-        return IsEmpty(place.path)
+        return test(place.path)
     none = Not(place.some(Exists))
-    return AnyOf((none, place.some(lambda path: AllOf((Exists(path), IsEmpty(path))))))
+    return AnyOf((none, place.some(lambda path: AllOf((Exists(path), test(path))))))
 
 
 def _tests(found: models.FieldCondition, place: Where) -> list[Filter]:
@@ -158,22 +163,23 @@ def _values_count(place: Where, found: models.ValuesCount) -> Filter:
     low = max(found.gte or 0, 0 if found.gt is None else found.gt + 1)
     highs = [found.lte, None if found.lt is None else found.lt - 1]
     high = min((each for each in highs if each is not None), default=None)
-    counted = place.some(lambda path: _count(path, low, high))
-    if low > 0 or (high is not None and high < 0):
-        return counted
-    if not place.arrays:
-        return AnyOf((counted, Not(Exists(place.path))))
-    return AnyOf((counted, Not(place.some(Exists))))
+    if high is not None and high < low:
+        return AnyOf(())
+    if low > 0:
+        return place.some(lambda path: _count(path, low, high))
+    return _some(place, lambda path: _count(path, low, high))
 
 
 def _count(path: Path, low: int, high: int | None) -> Filter:
-    """Of a value that is there."""
-    allowed: list[Filter] = [ArrayLength(path, low, high)]
-    if low <= 1 and (high is None or high >= 1):
-        allowed.append(AllOf((Exists(path), Not(IsNull(path)), Not(ArrayLength(path, None, None)))))
-    if low <= 0 and (high is None or high >= 0):
-        allowed.append(IsNull(path))
-    return AnyOf(tuple(allowed)) if len(allowed) > 1 else allowed[0]
+    """What is missing counts as none. Said by what is empty and by arrays of two or more, of which every product can tell."""
+    if low > 1:
+        return ArrayLength(path, low, high)
+    if high == 0:
+        return IsEmpty(path)
+    least = () if low <= 0 else (Not(IsEmpty(path)),)
+    most = () if high is None else (Not(ArrayLength(path, high + 1, None)),)
+    clauses = (*least, *most)
+    return clauses[0] if len(clauses) == 1 else AllOf(clauses)
 
 
 # ---- places ----

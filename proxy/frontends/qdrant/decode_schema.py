@@ -29,7 +29,7 @@ from proxy.model.operation import (
 from proxy.model.schema import IdKind, Schema, VectorField
 from proxy.ports import Catalog
 from proxy.qdrant.kinds import BAD_REQUEST, FORMAT
-from proxy.qdrant.schema import CONFIG, config_of, native_of, told_index, vectors_of
+from proxy.qdrant.schema import CONFIG, CUSTOM_SHARDING, config_of, native_of, told_index, vectors_of
 from proxy.qdrant.settings import collection_config, patched, settings_of, with_vector, without_vector
 
 _AliasChange: TypeAlias = SetAlias | DropAlias
@@ -62,7 +62,7 @@ def _create(call: Call, _: Catalog) -> SchemaWrite:
 def created(collection: str, settings: m.CreateCollection) -> Schema:
     """As the server would tell of it, with its defaults."""
     if settings.sharding_method is m.ShardingMethod.CUSTOM:
-        raise Refused("custom sharding cannot be followed: a point's key would depend on its shard", Reason.UNSUPPORTED)
+        raise Refused(CUSTOM_SHARDING, Reason.UNSUPPORTED)
     config = RestToGrpc.convert_collection_config(collection_config(settings))
     return Schema(
         collection=collection,

@@ -26,6 +26,7 @@ _UNSPOKEN: Final = frozenset(
         Feature.BINARY_VECTORS,
         Feature.HALF_VECTORS,
         Feature.EXACT_VECTOR_LENGTH,
+        Feature.EXACT_DOUBLES,
         Feature.NEGATIVE_IDS,
         Feature.STRING_IDS,
         Feature.AUTO_IDS,

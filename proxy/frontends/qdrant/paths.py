@@ -12,7 +12,7 @@ from proxy.errors import Refused, Unsupported
 from proxy.frontends.qdrant.words import TARGET
 from proxy.model.edit import Place
 from proxy.model.feature import Feature
-from proxy.model.filter import Filter, Nested, Path
+from proxy.model.filter import AnyElement, Filter, Nested, Path
 
 _NAME: Final = r'(?:[\w-]+|"[^"]+")'
 _INDEX: Final = r"\[[0-9]*\]"
@@ -30,17 +30,15 @@ class Where:
     def some(self, test: Callable[[Path], Filter]) -> Filter:
         """`test` holds for the value, or for one of them where the way leads through the elements of arrays."""
         condition = test(self.path)
-        for array in reversed(self.arrays):
-            condition = Nested(array, condition)
+        for array, onward in reversed(tuple(zip(self.arrays, (*self.arrays, self.path)[1:], strict=True))):
+            through_names = bool(onward) and isinstance(onward[0], str)
+            condition = Nested(array, condition) if through_names else AnyElement(array, condition)
         return condition
 
 
 def where(key: str) -> Where:
-    """Raises Refused for what is no path, and Unsupported for elements that are no objects."""
+    """Raises Refused for what is no path."""
     *arrays, last = _split(key)
-    if any(not path or isinstance(path[0], int) for path in (*arrays, last)):
-        detail = f"the key {key!r}: [] where an array of objects is not followed by a name"
-        raise Unsupported(Feature.FILTER_NESTED, TARGET, detail)
     return Where(tuple(arrays), last)
 
 

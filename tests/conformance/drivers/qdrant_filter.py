@@ -15,6 +15,7 @@ from qdrant_client import models
 from proxy.errors import Refused
 from proxy.model.filter import (
     AllOf,
+    AnyElement,
     AnyOf,
     ArrayLength,
     Bound,
@@ -84,6 +85,8 @@ def _condition(condition: Filter, schema: Schema) -> Any:
         case Nested(path, part):
             inner = models.Filter(must=[_condition(part, schema)])
             return models.NestedCondition(nested=models.Nested(key=key_of(path), filter=inner))
+        case AnyElement(path, Equals((), value)):
+            return models.FieldCondition(key=key_of(path) + "[]", match=models.MatchValue(value=value))
         case IsNull() | IsEmpty():
             return _of_presence(condition)
         case GeoRadius() | GeoBox() | GeoPolygon():
@@ -217,8 +220,8 @@ def _of_array(condition: ContainsAny | ContainsAll | ContainsNull | ArrayLength,
         case ContainsNull(path):
             return models.Filter(must=[_null(path), _not(_empty(path))])
         case ArrayLength(path, low, high):
-            count = models.ValuesCount(gte=low or 0, lte=high)
-            return _in_array(path, [_field(path, values_count=count)], schema, filled=bool(low))
+            count = _field(path, values_count=models.ValuesCount(gte=low or 0, lte=high))
+            return count if low and low > 1 else _short(path, count, schema, low or 0)
 
 
 def _in_array(path: Path, tests: Iterable[Any], schema: Schema, *, filled: bool = True) -> models.Filter:
@@ -229,6 +232,12 @@ def _in_array(path: Path, tests: Iterable[Any], schema: Schema, *, filled: bool 
         raise Refused("Qdrant cannot tell an empty array from what is missing")
     elements = models.IsEmptyCondition(is_empty=models.PayloadField(key=key_of(path) + "[]"))
     return models.Filter(must=[*tests, _not(elements)])
+
+
+def _short(path: Path, count: models.FieldCondition, schema: Schema, low: int) -> Any:
+    if low and not _is_declared_array(path, schema):
+        raise Refused("Qdrant cannot tell an array of an empty array from a single value")
+    return _in_array(path, [count], schema, filled=bool(low))
 
 
 def _is_declared_array(path: Path, schema: Schema) -> bool:

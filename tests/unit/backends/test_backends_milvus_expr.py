@@ -15,6 +15,7 @@ from proxy.model.feature import Feature
 from proxy.model.filter import (
     EVERYTHING,
     AllOf,
+    AnyElement,
     AnyOf,
     ArrayLength,
     ContainsAll,
@@ -108,6 +109,7 @@ def test_what_milvus_can_say_is_exact(condition: Filter, text: str) -> None:
         (Not(TextMatch(("s",), "word")), ""),
         (Like(("s",), "a%b"), '(s >= "a") and (s < "b")'),
         (Nested(("d",), EVERYTHING), f"exists {D}[0]"),
+        (AnyElement(("d",), Equals((), 1)), f"exists {D}[0]"),
         (Equals(("j",), 1), ""),
         (Not(Equals(("j",), 1)), ""),
         (Equals(("d",), datetime(2024, 1, 1, tzinfo=UTC)), f"exists {D}"),

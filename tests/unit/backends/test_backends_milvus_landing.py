@@ -37,7 +37,7 @@ from proxy.errors import Broken, Refused
 from proxy.milvus.columns import points_of
 from proxy.model.evaluate import matches
 from proxy.model.feature import Feature
-from proxy.model.filter import AllOf, AnyOf, Equals, Filter, HasId, IdLike, IdRange, MinShould, Nested, Not, Op
+from proxy.model.filter import AllOf, AnyElement, AnyOf, Equals, Filter, HasId, IdLike, IdRange, MinShould, Nested, Not, Op
 from proxy.model.operation import CreateIndex, DropIndex, Search
 from proxy.model.point import GeoPoint, Key, Point, PointId, Sparse, Vector
 from proxy.model.schema import DType, Field, FieldType, IdKind, Metric, Product, Schema, VectorField, VectorKind
@@ -303,6 +303,7 @@ CONDITIONS: list[Filter] = [
     AnyOf((Equals(("a",), 1), HasId(frozenset({1, UUID(int=1), "1", -1})))),
     MinShould((Equals(("a",), 1), Equals(("image",), 1)), 1),
     Nested(("list",), Equals(("image",), 1)),
+    AnyElement(("list",), Equals((), 1)),
     AllOf(()),
     *(IdRange(op, value) for op in Op for value in (-1, 0, 1, 2**63, 2**64 - 1, 2**64, UUID(int=0), UUID(int=1), "1")),
     IdLike("%1"),
@@ -310,7 +311,7 @@ CONDITIONS: list[Filter] = [
 POINTS = [
     point(identity, payload, image=IMAGE)
     for identity in (0, 1, 2**63, 2**64 - 1, UUID(int=0), UUID(int=1), UUID(int=2**128 - 1))
-    for payload in ({"image": 1}, {"_image": 1}, {"a": 1}, {"list": [{"image": 1}]})
+    for payload in ({"image": 1}, {"_image": 1}, {"a": 1}, {"list": [{"image": 1}, 1]})
 ]
 
 

@@ -290,6 +290,38 @@ async def test_a_resumed_backfill_goes_on_behind_its_checkpoint_and_settles_what
     assert (rig.watcher.done, rig.watcher.total) == (24, 24)
 
 
+class Settling(Slow):
+    """The process ends while it waits for `dying` to be at rest."""
+
+    dying = ""
+
+    async def quiesce(self, collection):
+        if collection == self.dying:
+            raise Killed
+        await super().quiesce(collection)
+
+
+class Killed(Exception):
+    pass
+
+
+async def test_what_was_copied_is_not_copied_again_after_a_kill_while_the_secondary_comes_to_rest(checkpoints):
+    catalog = Catalog(schema("a"), schema("b"))
+    rig = Rig(catalog, FakeMirror(Slow(catalog), Settling(catalog)), checkpoints, page=4)
+    await rig.fill(10)
+    rig.mirror.settled = settled_at_once
+    rig.mirror.secondary.dying = "a"
+    with pytest.raises(Killed):
+        await rig.backfill().run((), rig.watcher)
+    assert rig.equal("a")
+    copied = rig.mirror.secondary.puts
+    rig.mirror.secondary.dying = ""
+    await rig.run()
+    assert rig.mirror.secondary.puts - copied == 10
+    assert rig.equal("b")
+    assert (rig.watcher.done, rig.watcher.total) == (20, 20)
+
+
 @pytest.mark.parametrize(("asked", "epoch"), [(("c",), 1), ((), 7)])
 async def test_another_errand_or_another_epoch_starts_from_the_beginning(checkpoints, asked, epoch):
     catalog = Catalog(schema())

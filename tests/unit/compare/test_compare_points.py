@@ -7,7 +7,12 @@ from uuid import UUID
 import numpy as np
 import pytest
 
+from proxy.backends.milvus.features import BEFORE_2_4 as MILVUS_BEFORE_2_4
+from proxy.backends.milvus.features import FEATURES as MILVUS
+from proxy.backends.qdrant.features import FEATURES as QDRANT
+from proxy.compare.kept import EXACTLY, Kept, kept_by
 from proxy.compare.points import Reason, difference, equal
+from proxy.model.feature import Feature, Support
 from proxy.model.point import GeoPoint, Key, Point, Sparse
 from proxy.model.schema import DType, Field, FieldType, Metric, Schema, VectorField, VectorKind
 
@@ -34,7 +39,7 @@ def same_payload(a: Any, b: Any, type: FieldType | None = None) -> bool:
 
 
 def same_vector(a: Any, b: Any, what: Schema, *, exact_length: bool = True) -> bool:
-    return equal(point(a), point(b), what, TOLERANCE, exact_length=exact_length)
+    return equal(point(a), point(b), what, TOLERANCE, Kept(lengths=exact_length))
 
 
 @pytest.mark.parametrize(
@@ -151,16 +156,43 @@ def test_half_precision_allows_what_rounding_a_normalised_vector_costs() -> None
     assert not same_vector(raw, stored, schema(Metric.COSINE, DType.FLOAT32), exact_length=False)
 
 
-def test_a_payload_double_may_be_off_by_a_unit_in_its_last_place() -> None:
-    """Qdrant's engine reads some of its stored doubles so: 3.6426079273223877 comes back as 3.642607927322388."""
-    plain = schema()
-    sent, read = 3.6426079273223877, 3.642607927322388
-    assert sent != read
-    assert equal(point(ink=sent), point(ink=read), plain, 0.0)
-    assert equal(point(ink=[{"deep": sent}]), point(ink=[{"deep": read}]), plain, 0.0)
-    assert not equal(point(ink=sent), point(ink=sent + 4e-15), plain, 0.0)
-    assert not equal(point(ink=float("inf")), point(ink=1e308), plain, 0.0)
-    assert not equal(point(ink=1.0), point(ink=1), plain, 0.0)
+SENT, READ = 3.6426079273223877, 3.642607927322388
+"""What Qdrant's engine is given and what it reads: the doubles beside each other."""
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "fields"),
+    [
+        (SENT, READ, {}),
+        ([{"deep": SENT}], [{"deep": READ}], {}),
+        (SENT, READ, {"f": FieldType.FLOAT64}),
+        ({"deep": SENT}, {"deep": READ}, {"f": FieldType.JSON}),
+    ],
+)
+def test_a_payload_double_may_be_off_by_a_unit_in_its_last_place_only_where_that_is_said(a: Any, b: Any, fields: Any) -> None:
+    assert equal(point(f=a), point(f=b), schema(**fields), 0.0, Kept(doubles=False))
+    assert not equal(point(f=a), point(f=b), schema(**fields), 0.0)
+    assert not equal(point(f=a), point(f=b), schema(**fields), 0.5, Kept(lengths=False))
+
+
+def test_a_payload_double_is_never_off_by_more() -> None:
+    for a, b in ((SENT, SENT + 4e-15), (float("inf"), 1e308), (1.0, 1)):
+        assert not equal(point(f=a), point(f=b), schema(), 0.0, Kept(doubles=False))
+
+
+def test_what_one_of_the_sides_does_not_keep_is_not_kept() -> None:
+    exact = dict.fromkeys(Feature, Support.NATIVE)
+    emulated = exact | {Feature.EXACT_VECTOR_LENGTH: Support.EMULATED}
+    for absent, kept in ((Feature.EXACT_VECTOR_LENGTH, Kept(lengths=False)), (Feature.EXACT_DOUBLES, Kept(doubles=False))):
+        assert kept_by(exact, emulated) == EXACTLY
+        assert kept_by(exact | {absent: Support.ABSENT}, emulated) == kept
+        assert kept_by(emulated, exact | {absent: Support.ABSENT}) == kept
+
+
+def test_only_a_qdrant_among_the_sides_loosens_payload_doubles() -> None:
+    assert kept_by(MILVUS, MILVUS) == EXACTLY
+    assert kept_by(MILVUS_BEFORE_2_4, MILVUS) == EXACTLY
+    assert kept_by(MILVUS, QDRANT) == kept_by(QDRANT, MILVUS) == kept_by(QDRANT, QDRANT) == Kept(doubles=False)
 
 
 @pytest.mark.parametrize("dim", [2, 8, 128, 1536])

@@ -10,8 +10,24 @@ from typing import Any, Final
 from qdrant_client import models
 
 NAMES: Final = ["a", "b"]
-KEYS: Final = ["a", "a", "b", "a.b", "a[0]", "a[1].b", "a[].b", "a[].b[].a", '"a".b', "b[].a.b"]
-ARRAYS: Final = ["a", "a[]", "b", "a.b", "a[].b"]
+KEYS: Final = [
+    "a",
+    "a",
+    "b",
+    "a.b",
+    "a[0]",
+    "a[1].b",
+    "a[].b",
+    "a[].b[].a",
+    "a[]",
+    "a[][]",
+    "a[].b[]",
+    "a[][0].b",
+    "b[][].a",
+    '"a".b',
+    "b[].a.b",
+]
+ARRAYS: Final = ["a", "a[]", "b", "a.b", "a[].b", "a[][]", "a[].b[]"]
 TEXTS: Final = ["", "x", "Hello big World", "hello", "big-world!", "100%_a", "2024-01-01", "2024-06-01T00:00:00+02:00"]
 WORDS: Final = [*TEXTS, "World hello", "hello big", "big", "World x", "!"]
 PIECES: Final = ["", "he", "ell", "100%", "%", "_", "1"]

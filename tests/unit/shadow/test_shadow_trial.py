@@ -8,7 +8,7 @@ import pytest
 from shadow_stage import SCHEMA, Stage, key, point, query
 
 from proxy.errors import NotFound, Reason, Refused, Unavailable, Unsupported
-from proxy.model.feature import Feature
+from proxy.model.feature import Feature, Support
 from proxy.model.filter import Equals, Op, Range
 from proxy.model.operation import Count, Fetch, Hits, Hybrid, Like, Page, PageFrom, ReciprocalRank, Scan, Search, Several
 from proxy.model.point import Key, Point
@@ -81,6 +81,16 @@ async def test_a_sample_is_skipped_when_too_much_is_under_way(stage: Stage) -> N
     stage.window.keys = frozenset({key(49_999)})
     assert await stage.finding(search(offset=5)) == Skipped("books", Skip.BUSY)
     assert isinstance(await stage.finding(search()), Searched)
+
+
+@pytest.mark.parametrize("support", [Support.NATIVE, Support.ABSENT])
+async def test_doubles_a_unit_apart_differ_unless_a_side_reads_its_own_so(stage: Stage, support: Support) -> None:
+    await stage.fill(range(3))
+    await stage.primary.put([point(1, ink=3.6426079273223877)])
+    await stage.secondary.put([point(1, ink=3.642607927322388)])
+    stage.secondary.features = stage.primary.features | {Feature.EXACT_DOUBLES: support}
+    found = await stage.finding(Fetch("books", (key(1),)))
+    assert found.equal is (support is Support.ABSENT)
 
 
 async def test_the_noise_check_measures_the_primary_against_itself(stage: Stage) -> None:

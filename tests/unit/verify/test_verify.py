@@ -10,6 +10,7 @@ from fakes.mirror import Catalog, FakeMirror, FastClock, Slow, Watcher, contents
 
 from proxy.config import VerifyConfig
 from proxy.errors import NotFound, Refused, Unavailable
+from proxy.model.feature import Feature, Support
 from proxy.model.operation import Consistency, CreateCollection, Fetch, SetAlias
 from proxy.model.point import Key, Point
 from proxy.model.schema import Metric, Schema, VectorField, VectorKind
@@ -143,6 +144,15 @@ async def test_writes_that_went_around_the_proxy_are_found(rig):
     await rig.debts.settle("c", since=0, epoch=1, points=20)
     await around_the_proxy(rig)
     assert await rig.verify() == FOUND
+
+
+@pytest.mark.parametrize("support", [Support.NATIVE, Support.ABSENT])
+async def test_doubles_a_unit_apart_differ_unless_a_side_reads_its_own_so(rig, support):
+    sent, read = 3.6426079273223877, 3.642607927322388
+    await rig.mirror.primary.put([replace(point(3), payload={"value": sent})])
+    await rig.mirror.secondary.put([replace(point(3), payload={"value": read})])
+    rig.mirror.secondary.features = Slow.features | {Feature.EXACT_DOUBLES: support}
+    assert await rig.verify() == ({3: "payload"} if support is Support.NATIVE else {})
 
 
 async def test_a_pass_begins_when_no_write_of_unknown_outcome_can_leave_a_debt_any_more(rig):

@@ -68,6 +68,22 @@ def test_an_index_is_described(things: MilvusClient) -> None:
     assert (index["index_type"], index["metric_type"], index["M"], index["state"]) == ("HNSW", "L2", "8", "Finished")
 
 
+def test_another_index_on_a_field_is_refused_as_milvus_does_and_the_same_one_is_not(things: MilvusClient) -> None:
+    def create(metric: str) -> None:
+        index = things.prepare_index_params()
+        index.add_index("v", index_type="HNSW", metric_type=metric, params={"efConstruction": 64, "M": 8})
+        things.create_index(NAME, index, sync=False)
+
+    create("L2")
+    with pytest.raises(MilvusException, match="at most one distinct index is allowed per field") as refusal:
+        create("IP")
+    assert refusal.value.code == 65535
+    assert things.describe_index(NAME, "v")["metric_type"] == "L2"
+    things.drop_index(NAME, "v")
+    create("IP")
+    assert things.describe_index(NAME, "v")["metric_type"] == "IP"
+
+
 def test_writes_are_counted_and_named(things: MilvusClient) -> None:
     assert dict(things.upsert(NAME, rows(2)))["upsert_count"] == 2
     assert things.insert(NAME, rows(2, 100))["ids"] == [100, 101]

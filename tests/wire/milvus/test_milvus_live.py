@@ -10,8 +10,9 @@ import grpc
 import numpy as np
 import pytest
 from milvus_facade import Facade, FacadeServer
-from pymilvus import MilvusClient
+from pymilvus import DataType, MilvusClient
 from pymilvus.client.prepare import Prepare
+from pymilvus.grpc_gen import common_pb2, milvus_pb2
 from scenario import run
 from shelf import NAME, fill
 
@@ -83,3 +84,59 @@ def plain(result: Any) -> Any:
 def _point(point: Point) -> Any:
     vectors = {name: np.asarray(vector).tolist() for name, vector in point.vectors.items()}
     return point.key, vectors, sorted(point.payload.items())
+
+
+HNSW = {"index_type": "HNSW", "metric_type": "L2", "params": '{"M": 8, "efConstruction": 64}'}
+INDEXES: list[tuple[str, str, dict[str, str]]] = [
+    ("v", "", HNSW),
+    ("v", "", HNSW),
+    ("v", "v", HNSW),
+    ("v", "", HNSW | {"metric_type": "IP"}),
+    ("v", "w", HNSW | {"metric_type": "IP"}),
+    ("v", "w", HNSW),
+    ("v", "", HNSW | {"params": '{"M": 16, "efConstruction": 64}'}),
+    ("v", "", {"index_type": "FLAT", "metric_type": "L2"}),
+    ("v", "", {"index_type": "AUTOINDEX", "metric_type": "L2"}),
+    ("v", "", {}),
+    ("s", "v", {"index_type": "Trie"}),
+    ("s", "", {"index_type": "Trie"}),
+    ("s", "", {"index_type": "Trie"}),
+    ("s", "", {}),
+]
+AUTOMATIC: list[tuple[str, str, dict[str, str]]] = [
+    ("v", "named", {"index_type": "AUTOINDEX", "metric_type": "COSINE"}),
+    ("v", "", {"index_type": "AUTOINDEX", "metric_type": "COSINE"}),
+    ("v", "", {"index_type": "AUTOINDEX", "metric_type": "L2"}),
+    ("v", "v", {"index_type": "AUTOINDEX", "metric_type": "COSINE"}),
+]
+
+
+@pytest.mark.milvus
+@pytest.mark.parametrize("asked", [INDEXES, AUTOMATIC], ids=["by type", "automatic"])
+async def test_an_index_beside_another_is_taken_and_refused_as_milvus_does(milvus: Any, asked: Any) -> None:
+    with FacadeServer(Facade()) as server:
+        ours, theirs = [await _creations(url, asked) for url in (server.url, milvus.url)]
+    assert ours == theirs
+    assert {code for code, _ in theirs} == {0, 65535}
+
+
+async def _creations(url: str, asked: list[tuple[str, str, dict[str, str]]]) -> list[tuple[int, str]]:
+    """What is said of each, one after the other."""
+    client = MilvusClient(url)
+    client.drop_collection(NAME)
+    schema = client.create_schema()
+    schema.add_field("pk", DataType.INT64, is_primary=True)
+    schema.add_field("v", DataType.FLOAT_VECTOR, dim=2)
+    schema.add_field("s", DataType.VARCHAR, max_length=20)
+    client.create_collection(NAME, schema=schema)
+    said: list[tuple[int, str]] = []
+    async with grpc.aio.insecure_channel(url.removeprefix("http://")) as channel:
+        create = channel.unary_unary(SERVICE + "CreateIndex")
+        for field, name, params in asked:
+            message = milvus_pb2.CreateIndexRequest(collection_name=NAME, field_name=field, index_name=name)
+            message.extra_params.extend(common_pb2.KeyValuePair(key=key, value=value) for key, value in params.items())
+            status = common_pb2.Status.FromString(await create(message.SerializeToString()))
+            said.append((status.code, status.reason))
+    client.drop_collection(NAME)
+    client.close()
+    return said

@@ -14,6 +14,7 @@ from proxy.errors import Unsupported
 from proxy.model.feature import Feature
 from proxy.model.filter import (
     AllOf,
+    AnyElement,
     AnyOf,
     Equals,
     Exists,
@@ -21,6 +22,7 @@ from proxy.model.filter import (
     HasId,
     IdLike,
     IdRange,
+    IsNull,
     Like,
     Nested,
     OneOf,
@@ -113,6 +115,8 @@ def test_partitions_are_part_of_the_filter() -> None:
         (Equals(('a"b',), 1), Feature.DYNAMIC_FIELDS),
         (Nested(("x",), Exists(("y",))), Feature.FILTER_EXISTS),
         (Nested(("x",), HasId(frozenset({1}))), Feature.FILTER_NESTED),
+        (AnyElement(("x",), IsNull(())), Feature.FILTER_NESTED),
+        (AnyElement(("x",), AllOf((Equals((), 1), Equals((), 2)))), Feature.FILTER_NESTED),
     ],
     ids=str,
 )

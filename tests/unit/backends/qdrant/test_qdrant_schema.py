@@ -1,15 +1,21 @@
 from __future__ import annotations
 
 import pytest
+from fakes.plain_parts import PlainCatalog
 from qdrant_client import grpc
 from qdrant_schemas import RANK, dense, schema
 
+from proxy.backends.memory import MemoryBackend
+from proxy.backends.milvus.fit import fit as fit_of_milvus
+from proxy.backends.milvus.generation import generation_of
+from proxy.backends.milvus.landing import landing_of
 from proxy.backends.qdrant.address import grpc_url
 from proxy.backends.qdrant.names import collection_name, json_path, parse_collection_name
-from proxy.backends.qdrant.schema import create, fit, payload_indexes, vector_clashes
+from proxy.backends.qdrant.schema import create, fit, parse_schema, payload_indexes, vector_clashes
 from proxy.config import SideConfig
 from proxy.errors import ConfigError, Unsupported
 from proxy.model.schema import DType, Field, FieldType, IdKind, Metric, Product, Schema, VectorField, VectorKind
+from proxy.qdrant.schema import CUSTOM_SHARDING
 
 SPARSE = VectorField("s", VectorKind.SPARSE, 0, Metric.DOT)
 
@@ -84,6 +90,18 @@ def test_each_loss_is_told(wanted: Schema, word: str) -> None:
 )
 def test_each_refusal_is_told(wanted: Schema, word: str) -> None:
     assert any(word in refusal for refusal in fit(wanted).refusals)
+
+
+def test_a_collection_with_custom_sharding_is_refused_by_that_name_whatever_the_target() -> None:
+    params = grpc.CollectionParams(
+        vectors_config=grpc.VectorsConfig(params=grpc.VectorParams(size=2, distance=grpc.Distance.Dot)),
+        sharding_method=grpc.ShardingMethod.Custom,
+    )
+    found = parse_schema("c", grpc.CollectionInfo(config=grpc.CollectionConfig(params=params)))
+
+    targets = fit(found), fit_of_milvus(landing_of(found), generation_of("v2.4.0")), MemoryBackend(PlainCatalog()).fit(found)
+
+    assert [target.refusals for target in targets] == [(CUSTOM_SHARDING,)] * 3
 
 
 def test_clashes_name_the_vector_and_both_forms() -> None:
