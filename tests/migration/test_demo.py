@@ -36,7 +36,9 @@ class Demo:
         self._output = output
         command = [sys.executable, "-m", "demo", "qdrant-qdrant", "--points", "200", "--seconds", "300"]
         with output.open("wb") as said:
-            self.process = subprocess.Popen(dying_with_parent(command), cwd=ROOT, stdout=said, stderr=said)
+            self.process = subprocess.Popen(
+                dying_with_parent(command), cwd=ROOT, env=os.environ | {"TMPDIR": str(output.parent)}, stdout=said, stderr=said
+            )
 
     @property
     def output(self) -> str:
