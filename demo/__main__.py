@@ -17,10 +17,10 @@ import tempfile
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Iterator
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import httpx
 import numpy as np
@@ -29,7 +29,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from demo.servers import Started, child, free_port, start
+from demo.servers import Started, child, free_port, program, start
 
 ROOT = Path(__file__).parents[1]
 PAIRS = ("milvus-qdrant", "milvus-milvus", "qdrant-milvus", "qdrant-qdrant")
@@ -40,6 +40,7 @@ PLACES = ("source", "target")
 GATES: dict[str, dict[str, float]] = {"qdrant": {}, "milvus": {"latency_ratio": 100.0}}
 """By the target. Milvus makes a read wait for its next time tick (200 ms) where its client must see what it just wrote."""
 CALLS = ("search", "upsert", "delete", "delete by filter", "get")
+Ended: TypeAlias = Callable[[], int | None]
 
 
 class Application:
@@ -63,7 +64,12 @@ class Application:
             for call, milliseconds in said["took"].items():
                 self.took[self.phase][call] += milliseconds
 
+    def ended(self) -> int | None:
+        """The code with which it ended unasked; None while it lives, and once it was told to stop."""
+        return None if self.phase == "stopped" else self.process.poll()
+
     def finish(self) -> None:
+        self.phase = "stopped"
         self.process.send_signal(signal.SIGTERM)
         self.process.wait(30)
         self._reader.join(5)
@@ -133,13 +139,44 @@ def _percentiles(values: list[float]) -> str:
 
 
 class Walk:
-    """The operator: calls of the admin API, and waits for what the status says."""
+    """The operator: calls of the admin API, and waits for what the status says.
 
-    def __init__(self, admin: httpx.Client, show: Show, application: Application, seconds: float) -> None:
+    `living` must live meanwhile: their names, and what tells the code with which one ended.
+    """
+
+    def __init__(
+        self, admin: httpx.Client, show: Show, application: Application, living: Mapping[str, Ended], seconds: float
+    ) -> None:
         self._admin = admin
         self._show = show
         self._application = application
+        self._living = living
         self._seconds = seconds
+
+    @contextmanager
+    def told_why(self) -> Iterator[None]:
+        """A call that fails because somebody died tells who."""
+        try:
+            yield
+        except httpx.TransportError:
+            time.sleep(0.5)  # its socket is closed a moment before it is dead
+            self._look()
+            raise
+
+    def _look(self) -> None:
+        for name, ended in self._living.items():
+            if (code := ended()) is not None:
+                raise RuntimeError(f"{name} ended with {code}")
+
+    def begun(self) -> None:
+        """The application starts slowly on a busy machine; nothing is shown of a phase in which it did nothing."""
+        self.step("the application starts")
+        deadline = time.monotonic() + 60
+        while not self._application.operations:
+            if time.monotonic() > deadline:
+                raise RuntimeError("the application did nothing for 60 s")
+            self.pause(0.2)
+        self._show.doing = ""
 
     def step(self, doing: str) -> None:
         if self._show.doing:
@@ -196,9 +233,8 @@ class Walk:
     def pause(self, seconds: float) -> None:
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
+            self._look()
             self._show.refresh()
-            if self._application.process.poll() is not None and self._application.phase != "stopped":
-                raise RuntimeError("the application died")
             time.sleep(min(0.25, max(0.0, deadline - time.monotonic())))
 
 
@@ -238,7 +274,8 @@ def perform(console: Console, pair: str, data: Path, stack: ExitStack, points: i
     console.print(f"starting {' and '.join(NAMES[product] for product in products)} ...")
     source, target = (start(product, stack, data / place) for product, place in zip(products, PLACES, strict=True))
     console.print(f"source: {source}\ntarget: {target}")
-    subprocess.run([*application(source, source.url, points), "--load"], cwd=ROOT, check=True)
+    if code := program([*application(source, source.url, points), "--load"]):
+        raise RuntimeError(f"the application that fills the source ended with {code}")
     ports, admin_port = {role: free_port() for role in ROLES[source.product]}, free_port()
     (data / "vecferry.yaml").write_text(settings(source, target, ports, admin_port, data / "state"))
     command = [str(Path(sys.executable).parent / "vecferry"), "run", "--config", str(data / "vecferry.yaml")]
@@ -249,10 +286,12 @@ def perform(console: Console, pair: str, data: Path, stack: ExitStack, points: i
     address = f"http://127.0.0.1:{ports[ROLES[source.product][0]]}"
     working = Application(stack, application(source, address, points), data / "app.log")
     show = Show(console, admin, working, " -> ".join(NAMES[product] for product in products))
-    walk = Walk(admin, show, working, seconds)
-    with Live(show, console=console, refresh_per_second=4, transient=False):
+    living = {"the application": working.ended, "the sidecar": sidecar.poll}
+    living |= {f"the {place}'s {NAMES[side.product]}": side.ended for place, side in zip(PLACES, (source, target), strict=True)}
+    walk = Walk(admin, show, working, living, seconds)
+    with Live(show, console=console, refresh_per_second=4, transient=False), walk.told_why():
+        walk.begun()
         migrate(walk, *(NAMES[product] for product in products))
-        working.phase = "stopped"
         working.finish()
         walk.drained()
         show.refresh()
@@ -276,8 +315,7 @@ def migrate(walk: Walk, source: str, target: str) -> None:
 def judge(console: Console, working: Application, source: Started, target: Started) -> bool:
     console.print("\ncomparing every point of both databases with their own SDKs:")
     command = [sys.executable, "-m", "demo.compare", *(f"{side.product}={side.url}" for side in (source, target))]
-    compared = subprocess.run(command, cwd=ROOT)
-    equal, clean = compared.returncode == 0, not working.errors and working.operations > 0
+    equal, clean = program(command) == 0, not working.errors and working.operations > 0
     console.print("both sides are equal" if equal else "the sides DIFFER", style="green" if equal else "bold red")
     words = f"the application made {working.operations} calls and saw {working.errors} errors {working.last_error}"
     console.print(words, style="green" if clean else "bold red")
@@ -292,13 +330,14 @@ def main() -> int:
     given = parser.parse_args()
     console = Console()
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    with tempfile.TemporaryDirectory(prefix="vecferry-demo-") as folder, ExitStack() as stack:
+    with tempfile.TemporaryDirectory(prefix="vecferry-demo-") as folder:
         try:
-            return 0 if perform(console, given.pair, Path(folder), stack, given.points, given.seconds) else 1
+            with ExitStack() as stack:
+                return 0 if perform(console, given.pair, Path(folder), stack, given.points, given.seconds) else 1
         except KeyboardInterrupt:
-            console.print("stopping everything", style="yellow")
+            console.print("everything is stopped", style="yellow")
             return 130
-        except (RuntimeError, httpx.HTTPError, subprocess.CalledProcessError) as error:
+        except (RuntimeError, httpx.HTTPError, subprocess.SubprocessError) as error:
             console.print(f"{error}", style="bold red", markup=False)
             for name in ("vecferry.log", "app.log"):
                 if (log := Path(folder) / name).exists():

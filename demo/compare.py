@@ -6,6 +6,7 @@ Vectors are compared by direction: Qdrant stores those of cosine collections at 
 from __future__ import annotations
 
 import argparse
+import logging
 import re
 import sys
 from collections.abc import Callable, Mapping
@@ -86,6 +87,7 @@ def main() -> None:
     parser.add_argument("target", help="PRODUCT=URL")
     parser.add_argument("--collection", default="digits")
     given = parser.parse_args()
+    logging.getLogger("pymilvus").setLevel(logging.ERROR)  # its iterator warns of servers that do not tell the time
     (source, ours), (target, theirs) = (_read(side, given.collection) for side in (given.source, given.target))
     missing, extra = ours.keys() - theirs.keys(), theirs.keys() - ours.keys()
     unequal = {key: fields for key in ours.keys() & theirs.keys() if (fields := differ(ours[key], theirs[key]))}

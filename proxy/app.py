@@ -8,8 +8,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import sys
-from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -36,8 +36,9 @@ from proxy.mirror.mirror import Mirror
 from proxy.model.phase import Phase
 from proxy.model.place import Place
 from proxy.net.allocator import keep_freed_memory, spare_what_stays
-from proxy.ports import Backend, Catalog, Clock, Frontend, Roles
+from proxy.ports import Catalog, Clock, Frontend, Roles
 from proxy.products import BACKENDS, FRONTENDS, PROBE, load
+from proxy.reach import explained, reach
 from proxy.roles import addresses, before_router, check_roles, relays_only, upstreams
 from proxy.routing.change import Change
 from proxy.routing.phase import PHASES
@@ -65,7 +66,6 @@ from proxy.workers.workers import Workers
 
 log = logging.getLogger(__name__)
 
-REACH_PAUSE: Final = 1.0
 RECURSION: Final = 20_000
 """Frames: a client's JSON is read up to 1024 levels deep, and a walk over it takes a few frames a level."""
 LEAVE: Final = 30.0
@@ -141,7 +141,7 @@ async def _front(
     if config.workers == 1:
         return await open_ports(config, inside.every, frontend.max_body, stack)
     state.create()
-    with _explained(Place.SOURCE):
+    with explained(Place.SOURCE):
         reached = dict(addresses(config.source, config))
     return await open_workers(config, inside, frontend.max_body, reached, clock, stack)
 
@@ -166,22 +166,11 @@ def _frontend(config: Config, clock: Clock) -> Frontend:
 
 
 def _side(place: Place, side: SideConfig, catalog: Catalog, config: Config, stack: AsyncExitStack) -> Side:
-    with _explained(place):
+    with explained(place):
         relayed = place is Place.SOURCE and side.product not in FRONTENDS
         backend = PROBE(side) if relayed else BACKENDS[side.product](side, catalog, config.source.product)
         stack.push_async_callback(backend.close)
         return Side(place, side.product, backend, upstreams(place, side, config, stack), side.timeout)
-
-
-@contextmanager
-def _explained(place: Place) -> Iterator[None]:
-    """A side knows its own settings only; the operator knows them by the place's."""
-    try:
-        yield
-    except ConfigError as error:
-        raise ConfigError(f"{place}.{error.path}", str(error).removeprefix(f"{error.path}: ")) from error
-    except Refused as error:
-        raise ConfigError(str(place), str(error)) from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -295,7 +284,7 @@ async def _sidecar(
         if state.after_power_loss:
             await _owe_all(stored, "the machine lost power: what was not on the disk yet is unknown")
             state.acknowledge()
-        await _reach(parts, config, clock)
+        await reach(parts.sides, parts.migration.primary, config, clock)
         if stored.migration.primary is Place.SOURCE:
             await stored.catalog.discover(source.backend)
         await exclude(stored.catalog, stored.debts, config)
@@ -326,33 +315,6 @@ async def _background(parts: Parts, standing: Standing, operator: Operator, path
         finally:
             for task in running:
                 task.cancel()
-
-
-async def _reach(parts: Parts, config: Config, clock: Clock) -> None:
-    """The primary must be there; the secondary may be away, but not be the wrong one."""
-    for side in filter(None, (parts.sides.source, parts.sides.target)):
-        needed = side.place is parts.migration.primary
-        try:
-            with _explained(side.place):
-                await _patiently(side.backend, config.relay.bridge if needed else 0.0, clock)
-        except Unavailable as error:
-            if needed:
-                raise ConfigError(f"{side.place}.url", str(error)) from error
-            log.warning("the secondary cannot be reached; the journal keeps what it misses", extra={"why": str(error)})
-
-
-async def _patiently(backend: Backend, seconds: float, clock: Clock) -> None:
-    deadline = clock.monotonic() + seconds
-    while True:
-        try:
-            await backend.ping()
-        except Unavailable as error:
-            if clock.monotonic() >= deadline:
-                raise
-            log.info("waits for the primary", extra={"why": str(error)})
-            await clock.sleep(REACH_PAUSE)
-        else:
-            return
 
 
 async def _prepare(parts: Parts, standing: Standing) -> None:

@@ -75,7 +75,7 @@ BACKENDS: Final[Mapping[Product, Later[[SideConfig, Catalog, Product], Backend]]
     Product.QDRANT: Later(_qdrant_backend),
 }
 PROBE: Final = Later(_probe)
-"""Makes the backend of a source that is only relayed."""
+"""Makes the backend of a source that is only relayed, and what asks the REST port of one that is not."""
 DIRECTORY: Final = Later(_directory)
 """Makes what knows a Pinecone source's indexes."""
 

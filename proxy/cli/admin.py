@@ -9,13 +9,15 @@ import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, Final, NoReturn
 
 import click
 import httpx
 
 from proxy.cli.terminal import FAILED, REFUSED, UNREACHABLE, USAGE, console, errors, fail
 from proxy.control import render
+
+_ADDRESS: Final = "its address is `admin.address` of the config file, given with --admin or VECFERRY_ADMIN"
 
 
 class Admin:
@@ -31,23 +33,33 @@ class Admin:
         try:
             asks = method == "GET"
             reply = self._http.request(method, path, params=given if asks else None, json=None if asks else given)
+        except httpx.UnsupportedProtocol as error:
+            fail(USAGE, f"--admin {str(self._http.base_url).rstrip('/')}: {error}")
         except httpx.HTTPError as error:
-            fail(UNREACHABLE, f"cannot reach the admin API at {self._http.base_url}: {error}")
-        if reply.is_success:
-            return reply.json()
-        return self._failed(reply)
+            fail(UNREACHABLE, f"cannot reach the admin API at {self._http.base_url}: {error}; {_ADDRESS}")
+        document = self._document(reply)
+        return document if reply.is_success else self._failed(reply, document)
 
-    def _failed(self, reply: httpx.Response) -> NoReturn:
+    def _document(self, reply: httpx.Response) -> Any:
+        """Of ours only: another server may stand at a wrong address."""
         try:
             document = reply.json()
         except ValueError:
-            fail(FAILED, f"{reply.status_code} {reply.text[:200]}")
+            document = None
+        said = f"{reply.status_code} {reply.text[:200]}".strip()
+        if document is None and reply.is_server_error:
+            fail(FAILED, said)
+        if document is None or not (reply.is_success or "error" in document):
+            fail(UNREACHABLE, f"what answers at {self._http.base_url} is not the admin API of a sidecar ({said}); {_ADDRESS}")
+        return document
+
+    def _failed(self, reply: httpx.Response, document: Any) -> NoReturn:
         if self.json_output:
             print(json.dumps(document, indent=2))  # noqa: T201
             sys.exit(FAILED if reply.status_code >= 500 else REFUSED)
         if "gates" in document:
             errors.print(render.gates(document["gates"]))
-        fail(FAILED if reply.status_code >= 500 else REFUSED, document.get("error", reply.text))
+        fail(FAILED if reply.status_code >= 500 else REFUSED, document["error"])
 
     def show(self, document: Any, text: Callable[[Any], Any]) -> None:
         if self.json_output:

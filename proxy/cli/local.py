@@ -21,7 +21,8 @@ def local() -> None:
 @click.option("--grpc-port", default=6334, show_default=True, help="gRPC; 0 for a free one.")
 @click.option("--data", type=click.Path(path_type=Path), default=Path("./qdrant-data"), show_default=True)
 @click.option("--api-key", envvar="QDRANT_API_KEY", help="Ask clients for it.")
-def local_qdrant(host: str, port: int, grpc_port: int, data: Path, api_key: str | None) -> None:
+@click.option("--optimize", is_flag=True, help="Build the HNSW indexes before it is ready; else searches are exact scans.")
+def local_qdrant(host: str, port: int, grpc_port: int, data: Path, api_key: str | None, optimize: bool) -> None:
     """A local Qdrant server on Qdrant's own engine (docs/local-qdrant.md says what it lacks)."""
     try:
         from proxy.local.qdrant.config import LocalQdrantConfig  # noqa: PLC0415
@@ -29,7 +30,7 @@ def local_qdrant(host: str, port: int, grpc_port: int, data: Path, api_key: str 
     except ImportError as error:
         fail(USAGE, f"the local server needs an extra: pip install 'vecferry[local]' ({error})")
     try:
-        serve(LocalQdrantConfig(data=data, host=host, port=port, grpc_port=grpc_port, api_key=api_key))
+        serve(LocalQdrantConfig(data=data, host=host, port=port, grpc_port=grpc_port, api_key=api_key, optimize=optimize))
     except ProxyError as error:
         fail(FAILED, str(error))
 

@@ -318,6 +318,10 @@ class TelemetryConfig(Group):
     """json: one object a line; text: for people."""
 
 
+def _address(side: SideConfig) -> tuple[str, str, str | None]:
+    return side.product, side.url.rstrip("/"), side.grpc_url
+
+
 class Config(Group):
     source: SideConfig
     """The database that the application uses today."""
@@ -347,6 +351,8 @@ class Config(Group):
 
     @model_validator(mode="after")
     def _whole(self) -> Config:
+        if self.target is not None and _address(self.target) == _address(self.source):
+            raise ValueError(f"source and target are the same {self.source.product} at {self.source.url}")
         if self.target is None and self.routing.phase is not Phase.PASSTHROUGH:
             raise ValueError(f"target is needed in phase {self.routing.phase}")
         return self

@@ -36,6 +36,7 @@ BACK_TO: Final = Phase.SHADOW
 ROLLBACK_GATES: Final = frozenset({"journal", "dirty_keys", "parked", "verified"})
 """What a rollback may not lose. How good the source's answers are is known: it served before."""
 MIRROR: Final = "mirror"
+_NO_READ: Final = "no read was tried on the target yet: which ones it cannot answer is seen from phase shadow on"
 _NO_TARGET: Final = "no target is configured: add `target` to the config file and restart"
 
 
@@ -152,8 +153,15 @@ class Operator:
         if self._parts.relays_only:
             return {"calls": calls, "unanswerable": {}, "note": self._parts.relays_only}
         opaque = {} if self._parts.sides.same_product else _opaque_calls(seen)
-        note = "" if self._has(Place.TARGET) else _NO_TARGET
-        return {"calls": calls, "unanswerable": opaque | self._found_unanswerable(), "note": note}
+        return {"calls": calls, "unanswerable": opaque | self._found_unanswerable(), "note": self._untried()}
+
+    def _untried(self) -> str:
+        """Why nothing that is unanswerable may mean nothing."""
+        if not self._has(Place.TARGET):
+            return _NO_TARGET
+        tried = any(found.attempts for found in self._parts.shadow.figures(self._standing.config.gates).values())
+        answers = self._parts.sides.same_product or self._parts.migration.primary is Place.TARGET
+        return "" if tried or answers else _NO_READ
 
     def _found_unanswerable(self) -> dict[str, str]:
         figures = self._parts.shadow.figures(self._standing.config.gates)

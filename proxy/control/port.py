@@ -7,7 +7,9 @@ a head of 8 KiB a line and 128 lines, 128 KiB of a body that nobody reads.
 from __future__ import annotations
 
 import asyncio
+import errno
 import logging
+import os
 from typing import Final
 
 from aiohttp import web
@@ -58,6 +60,14 @@ class _Turned(asyncio.Protocol):
         transport.close()
 
 
+def _why(error: OSError) -> str:
+    # asyncio puts a sentence of its own before the system's words.
+    if error.errno is None:
+        return str(error)
+    hint = "; another sidecar has it? give each its own `admin.address`" if error.errno == errno.EADDRINUSE else ""
+    return f"{os.strerror(error.errno)}{hint}"
+
+
 async def serve(
     app: web.Application, address: str, *, most: int = MAX_CONNECTIONS, patience: float = HEAD_SECONDS
 ) -> AdminPort:
@@ -85,5 +95,5 @@ async def serve(
         server = await asyncio.get_running_loop().create_server(admit, host.strip("[]") or None, int(port))
     except OSError as error:
         await runner.cleanup()
-        raise ConfigError("admin.address", f"cannot listen on {address}: {error.strerror}") from error
+        raise ConfigError("admin.address", f"cannot listen on {address}: {_why(error)}") from error
     return AdminPort(runner, server)

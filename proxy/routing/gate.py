@@ -147,11 +147,21 @@ def _searched(kind: str, judge: Judge) -> Callable[[CollectionFacts, GatesConfig
 def _recall(name: str, found: Figures, config: GatesConfig) -> Gate:
     verdict = at_least(found.recalls, config.recall, config.confidence)
     bound = f"mean recall at least {found.recall_lower_bound:.4f} with confidence {config.confidence:g}"
-    return Gate(name, _OF_VERDICT[verdict], f"{bound} after {found.samples} searches{_noise(found)}; needs {config.recall:g}")
+    return Gate(
+        name,
+        _OF_VERDICT[verdict],
+        f"{bound} after {found.samples} searches{_noise(found)}{_rulings(found)}; needs {config.recall:g}",
+    )
 
 
 def _noise(found: Figures) -> str:
     return "" if found.noise_recall is None else f", {found.noise_recall:.4f} of the primary with itself"
+
+
+def _rulings(found: Figures) -> str:
+    """An approximate primary loses hits that the secondary finds; then the gate may be forced with a good conscience."""
+    decided = sum(found.rulings.values())
+    return f", the secondary right in {found.rulings.get('secondary', 0)} of {decided} disagreements" if decided else ""
 
 
 def _tail(name: str, found: Figures, config: GatesConfig) -> Gate:

@@ -7,8 +7,11 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -73,8 +76,39 @@ def failed_start(tmp_path: Path, settings: dict[str, Any]) -> tuple[int, str]:
     return process.returncode, last
 
 
+@contextmanager
+def _stranger() -> Iterator[str]:
+    """A web server that is no database, and knows no page."""
+    with HTTPServer(("127.0.0.1", 0), _Quiet) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}"
+        finally:
+            server.shutdown()
+
+
+class _Quiet(BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        self.send_error(404)
+
+    def log_message(self, *_: object) -> None: ...
+
+
 def with_(settings: dict[str, Any], group: str, **keys: Any) -> dict[str, Any]:
     return settings | {group: settings[group] | keys}
+
+
+@pytest.mark.parametrize("place", ["source", "target"])
+def test_a_rest_address_that_is_not_qdrants_stops_the_start_though_grpc_answers(
+    target: QdrantServer, settings: dict[str, Any], tmp_path: Path, place: str
+) -> None:
+    other = QdrantServer(tmp_path / "other", api_key="k3y-of-target")
+    with other, _stranger() as url:
+        sides = {"source": target.settings, "target": other.settings}
+        sides[place] = sides[place] | {"url": url}
+        code, last = failed_start(tmp_path, settings | sides | {"listen": {"rest": f"127.0.0.1:{free_port()}"}})
+    assert code == 2
+    assert f"{place}: {url} is not qdrant: GET / was answered with 404" in last
 
 
 def ready(process: subprocess.Popen[str]) -> str:

@@ -86,6 +86,11 @@ class MilvusServer:
         assert self._process is not None
         return self._process.pid
 
+    def ended(self) -> int | None:
+        """The code with which it ended by itself, or by somebody else's hand; None while it lives."""
+        assert self._process is not None
+        return self._process.poll()
+
     def start(self) -> Self:
         """Returns when it is healthy. Raises RuntimeError with the end of its log."""
         log = (self.directory / "milvus.log").open("ab")

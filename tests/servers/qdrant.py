@@ -69,10 +69,18 @@ class QdrantServer:
     def pid(self) -> int:
         return self._running().pid
 
+    def ended(self) -> int | None:
+        """The code with which it ended by itself, or by somebody else's hand; None while it lives."""
+        return self._running().poll()
+
     def start(self) -> Self:
         """Returns when it is ready. Raises RuntimeError with what it said when it ends instead."""
         self._process = subprocess.Popen(
-            dying_with_parent(self._command()), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+            dying_with_parent(self._command()),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,  # a Ctrl-C is for the one that started it, as with Milvus
         )
         assert self._process.stdout is not None
         line = self._process.stdout.readline()

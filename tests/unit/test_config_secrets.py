@@ -53,3 +53,11 @@ def test_settings_print_without_their_secrets() -> None:
     key = "bUFyS2VEbUFyS2VEbUFyS2VEbUFyS2VEbUFyS2VEbUE="
     config = parse(WHOLE | {"journal": {"key": key}, "admin": {"token": MARK}, "source": WHOLE["source"] | {"token": MARK}})
     assert not any(mark in f"{config!r} {config} {config.model_dump()} {config.model_dump_json()}" for mark in (MARK, key))
+
+
+def test_a_migration_to_itself_is_refused() -> None:
+    side = {"product": "qdrant", "url": "http://a:6333", "grpc_url": "http://a:6334"}
+    for target in (side, side | {"url": "http://a:6333/"}):
+        with pytest.raises(ConfigError, match="source and target are the same qdrant at http://a:6333"):
+            parse({"source": side, "target": target, "listen": {"rest": "127.0.0.1:1"}})
+    parse({"source": side, "target": side | {"grpc_url": "http://b:6334"}, "listen": {"rest": "127.0.0.1:1"}})

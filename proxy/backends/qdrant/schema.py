@@ -63,11 +63,12 @@ def fit(schema: Schema) -> Fit:
     if is_own_kind(schema) and INDEXES in schema.native:
         indexes = {path: INDEX_NAMES[index.data_type].lower() for path, index in indexes_of(schema).items()}
     target = {**MessageToDict(request, preserving_proto_field_name=True), "payload_indexes": indexes}
-    return Fit(schema.collection, target, losses=tuple(_losses(schema)), refusals=tuple(_refusals(schema)))
+    losses = () if _alike(schema) else tuple(_losses(schema))
+    return Fit(schema.collection, target, losses=losses, refusals=tuple(_refusals(schema)))
 
 
 def create(schema: Schema) -> grpc.CreateCollection:
-    if is_own_kind(schema) and CONFIG in schema.native:
+    if _alike(schema):
         return _create_alike(schema)
     dense = {v.name: _params(v) for v in schema.vectors.values() if v.kind is not VectorKind.SPARSE}
     sparse = {v.name: grpc.SparseVectorParams() for v in schema.vectors.values() if v.kind is VectorKind.SPARSE}
@@ -79,6 +80,11 @@ def create(schema: Schema) -> grpc.CreateCollection:
     if sparse:
         request.sparse_vectors_config.CopyFrom(grpc.SparseVectorConfig(map=sparse))
     return request
+
+
+def _alike(schema: Schema) -> bool:
+    """A collection of Qdrant's own, whose vectors come as Qdrant stores them."""
+    return is_own_kind(schema) and CONFIG in schema.native
 
 
 def _create_alike(schema: Schema) -> grpc.CreateCollection:

@@ -4,9 +4,11 @@ import json
 from pathlib import Path
 
 import pytest
+from aiohttp import web
 from fakes.plain_frontend import put, request
 
-from proxy.errors import Unavailable
+from proxy.control import port
+from proxy.errors import ConfigError, Unavailable
 
 COMMANDS = (
     ("status",),
@@ -84,6 +86,29 @@ async def test_nobody_there_is_exit_code_three(desk) -> None:
         gone = await it.run("status", "--admin", "http://127.0.0.1:1")
         assert gone.exit_code == 3
         assert "cannot reach the admin API at http://127.0.0.1:1" in gone.stderr
+        assert "--admin or VECFERRY_ADMIN" in gone.stderr
+        assert (await it.run("status", "--admin", "127.0.0.1:9900")).exit_code == 2
+
+
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [(200, "<html>"), (404, "<html>"), (401, '{"code": 1800}')],
+    ids=["page", "gone", "json"],
+)
+async def test_another_server_at_the_address_is_told_from_a_sidecar(desk, status, body) -> None:
+    async def other(_: web.Request) -> web.Response:
+        return web.Response(text=body, status=status, content_type="application/json")
+
+    app = web.Application()
+    app.add_routes([web.get("/v1/status", other)])
+    stranger = await port.serve(app, "127.0.0.1:0")
+    try:
+        async with desk() as it:
+            told = await it.run("status", "--admin", f"http://{stranger.address}")
+    finally:
+        await stranger.close()
+    assert told.exit_code == 3, told.output
+    assert "is not the admin API of a sidecar" in told.stderr
 
 
 async def test_a_side_that_does_not_answer_is_exit_code_four(desk) -> None:
@@ -129,6 +154,12 @@ async def test_the_page_of_settings_is_what_the_command_prints(desk) -> None:
         assert (await it.run("config", "keys")).stdout == page
     rows = [row.strip("| ").split(" | ") for row in page.splitlines() if row.startswith("| `")]
     assert all(row[-1].strip() for row in rows)
+
+
+async def test_an_address_that_is_taken_is_told_in_the_systems_words(desk) -> None:
+    async with desk() as it:
+        with pytest.raises(ConfigError, match=f"cannot listen on {it.admin.address}: Address already in use; another sidecar"):
+            await port.serve(web.Application(), it.admin.address)
 
 
 def _raising(error):

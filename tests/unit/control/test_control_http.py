@@ -22,6 +22,8 @@ async def test_status_holds_what_scripts_rely_on(desk) -> None:
         assert all({"name", "state", "done", "total"} <= task.keys() for task in status["tasks"])
         assert {"shadow", "verified", "divergences"} <= status["collections"]["c"].keys()
         assert all({"name", "ok", "why"} == gate.keys() for gate in status["gates"])
+        page = (Path(__file__).parents[3] / "docs" / "admin-api.md").read_text("utf-8").split("## Status")[1]
+        assert [name for name in status if not re.search(rf"\b{name}\b[:,]", page)] == []
 
 
 async def test_shadow_figures_are_in_the_status_once_there_are_samples(desk) -> None:
@@ -30,6 +32,16 @@ async def test_shadow_figures_are_in_the_status_once_there_are_samples(desk) -> 
         await it.sidecar.until(lambda: bool(it.sidecar.parts.shadow.figures(it.sidecar.config.gates)))
         shadow = (await it.get("/v1/status"))["collections"]["c"]["shadow"]
         assert {"samples", "recall", "recall_lower_bound", "tail"} <= shadow.keys()
+
+
+async def test_an_assessment_without_a_read_tried_says_so(desk) -> None:
+    async with desk("passthrough", routing={"shadow": 1.0}) as it:
+        await it.sidecar.get(1)
+        assert "no read was tried on the target yet" in (await it.get("/v1/assess"))["note"]
+        assert (await it.post("/v1/phase", phase="shadow"))[0] == 200
+        await it.sidecar.get(1)
+        await it.sidecar.until(lambda: bool(it.sidecar.parts.shadow.figures(it.sidecar.config.gates)))
+        assert (await it.get("/v1/assess"))["note"] == ""
 
 
 async def test_a_migration_from_start_to_end(desk) -> None:

@@ -109,6 +109,11 @@ def test_why_tells_what_was_measured_and_what_is_needed() -> None:
     noisy = with_figures(found({1000: 300, 900: 200}, noise=Counter({990: 100})))
     why = {gate.name: gate.why for gate in gates(noisy, CONFIG)}
     assert "after 500 searches, 0.9900 of the primary with itself; needs 0.95" in why["recall:books"]
+    disputed = with_figures(found({1000: 300, 900: 200}, rulings=Counter({"secondary": 20, "both": 1, "primary": 3})))
+    assert (
+        "the secondary right in 20 of 24 disagreements"
+        in {gate.name: gate.why for gate in gates(disputed, CONFIG)}["recall:books"]
+    )
     assert why["latency:books"] == "p95 10.0 ms, 1.00 times the primary's; may be 3"
 
 

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from fakes.plain_parts import PlainCatalog
 from qdrant_client import grpc
@@ -15,7 +17,7 @@ from proxy.backends.qdrant.schema import create, fit, parse_schema, payload_inde
 from proxy.config import SideConfig
 from proxy.errors import ConfigError, Unsupported
 from proxy.model.schema import DType, Field, FieldType, IdKind, Metric, Product, Schema, VectorField, VectorKind
-from proxy.qdrant.schema import CUSTOM_SHARDING
+from proxy.qdrant.schema import CUSTOM_SHARDING, native_of
 
 SPARSE = VectorField("s", VectorKind.SPARSE, 0, Metric.DOT)
 
@@ -60,6 +62,15 @@ def test_the_fit_shows_what_will_be_created() -> None:
 
     assert found.target["vectors_config"] == {"params_map": {"map": {"v": {"size": "2", "distance": "Euclid"}}}}
     assert (found.losses, found.refusals) == ((), ())
+
+
+def test_a_collection_of_qdrants_own_loses_nothing() -> None:
+    params = grpc.VectorParams(size=2, distance=grpc.Distance.Cosine, datatype=grpc.Datatype.Float16)
+    config = grpc.CollectionConfig(params=grpc.CollectionParams(vectors_config=grpc.VectorsConfig(params=params)))
+    vector = dense(Metric.COSINE, DType.FLOAT16, name="")
+    own = replace(schema(vector, id_kind=IdKind.UINT64_OR_UUID), native=native_of(config, {}))
+    assert fit(own).losses == ()
+    assert fit(replace(own, native={})).losses != ()
 
 
 @pytest.mark.parametrize(
