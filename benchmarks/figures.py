@@ -12,41 +12,6 @@ from rich.table import Table
 
 
 @dataclass(frozen=True, slots=True)
-class Goal:
-    """`at_least` or `at_most` it, in the figure's unit."""
-
-    limit: float
-    at_least: bool = False
-
-    def met(self, value: float) -> bool:
-        return value >= self.limit if self.at_least else value <= self.limit
-
-    def __str__(self) -> str:
-        return f"{'>=' if self.at_least else '<='} {self.limit:g}"
-
-
-@dataclass(frozen=True, slots=True)
-class Figure:
-    """One row of the table. `value` None: not measured, and `note` says why."""
-
-    name: str
-    value: float | None
-    unit: str
-    goal: Goal | None = None
-    note: str = ""
-
-    @property
-    def met(self) -> bool | None:
-        """None where there is no goal."""
-        if self.goal is None:
-            return None
-        return self.value is not None and self.goal.met(self.value)
-
-    def document(self) -> dict[str, Any]:
-        return {**asdict(self), "goal": None if self.goal is None else str(self.goal), "met": self.met}
-
-
-@dataclass(frozen=True, slots=True)
 class Spread:
     """The median of many measurements, and the quartiles around it: how far the machine's noise goes."""
 
@@ -61,6 +26,45 @@ class Spread:
 
     def __str__(self) -> str:
         return f"quartiles {self.low:.2f} to {self.high:.2f}"
+
+
+@dataclass(frozen=True, slots=True)
+class Goal:
+    """`at_least` or `at_most` it, in the figure's unit. `within_quartiles`: missed only where both quartiles miss it."""
+
+    limit: float
+    at_least: bool = False
+    within_quartiles: bool = False
+
+    def met(self, value: float, spread: Spread | None = None) -> bool:
+        if self.within_quartiles and spread is not None:
+            value = spread.high if self.at_least else spread.low
+        return value >= self.limit if self.at_least else value <= self.limit
+
+    def __str__(self) -> str:
+        return f"{'>=' if self.at_least else '<='} {self.limit:g}{' within quartiles' if self.within_quartiles else ''}"
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """One row of the table. `value` None: not measured, and `note` says why."""
+
+    name: str
+    value: float | None
+    unit: str
+    goal: Goal | None = None
+    note: str = ""
+    spread: Spread | None = None
+
+    @property
+    def met(self) -> bool | None:
+        """None where there is no goal."""
+        if self.goal is None:
+            return None
+        return self.value is not None and self.goal.met(self.value, self.spread)
+
+    def document(self) -> dict[str, Any]:
+        return {**asdict(self), "goal": None if self.goal is None else str(self.goal), "met": self.met}
 
 
 def percentiles(values: Sequence[float]) -> str:

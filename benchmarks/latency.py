@@ -11,7 +11,7 @@ from benchmarks.bench import Bench
 from benchmarks.calls import Stub, create, searches, upserts
 from benchmarks.figures import Figure
 from benchmarks.machine import round_trip
-from benchmarks.relay import peers
+from benchmarks.relay.peers import Place
 from tests.servers.sidecar import Sidecar
 
 COLLECTION: Final = "latency"
@@ -21,7 +21,7 @@ def search(bench: Bench) -> list[Figure]:
     with ExitStack() as stack:
         _prepare(bench, points=2000 if bench.quick else 20_000)
         sidecar = bench.sidecar("search", bench.qdrant("search", stack), stack)
-        urls = {"direct": bench.milvus.url, "again": bench.milvus.url, "relayed": sidecar.url, **_envoy(bench, stack)}
+        urls = {"direct": bench.milvus.url, "again": bench.milvus.url, "relayed": sidecar.url, **_between(bench, stack)}
         requests = searches(COLLECTION, added.REQUESTS)
         ways = {name: Way(added.turns(stub.search, requests)) for name, stub in _stubs(stack, urls).items()}
         figures = added.to_searches(ways, bench.quick, "Milvus")
@@ -34,7 +34,7 @@ def writes(bench: Bench) -> list[Figure]:
         _prepare(bench, points=1000)
         sidecars = {name: _mirroring(bench, name, stack) for name in ("mirrored", "target down")}
         relayed = bench.sidecar("relayed", bench.qdrant("relayed", stack), stack)
-        urls = {"direct": bench.milvus.url, "again": bench.milvus.url, "relayed": relayed.url, **_envoy(bench, stack)}
+        urls = {"direct": bench.milvus.url, "again": bench.milvus.url, "relayed": relayed.url, **_between(bench, stack)}
         stubs = _stubs(stack, urls | {name: sidecar.url for name, sidecar in sidecars.items()})
         requests = upserts(COLLECTION, added.REQUESTS)
         ways = {name: Way(added.turns(stub.upsert, requests)) for name, stub in stubs.items()}
@@ -46,10 +46,9 @@ def _prepare(bench: Bench, points: int) -> None:
     create(bench.direct, COLLECTION, points)
 
 
-def _envoy(bench: Bench, stack: ExitStack) -> dict[str, str]:
-    """What a relay that does nothing else adds on this machine, where it is installed."""
-    started = peers.started((peers.PLAIN_ENVOY,), peers.Place(bench.folder, bench.milvus.port, stack))
-    return {f"through {name}": f"http://127.0.0.1:{peer.port}" for name, peer in started.items()}
+def _between(bench: Bench, stack: ExitStack) -> dict[str, str]:
+    ports = added.between(Place(bench.folder, bench.milvus.port, stack))
+    return {way: f"http://127.0.0.1:{port}" for way, port in ports.items()}
 
 
 def _mirroring(bench: Bench, name: str, stack: ExitStack) -> Sidecar:

@@ -11,7 +11,7 @@ from benchmarks.alternate import Way
 from benchmarks.bench import Bench
 from benchmarks.figures import Figure
 from benchmarks.qdrant_calls import PROTOCOLS, Calls, Ends, create, searches, upserts
-from benchmarks.relay import peers
+from benchmarks.relay.peers import Place
 from tests.servers.fault_proxy import FaultProxy
 from tests.servers.moods import Mood
 from tests.servers.qdrant import QdrantServer
@@ -24,7 +24,7 @@ def search(bench: Bench) -> list[Figure]:
     with ExitStack() as stack:
         source = filled(bench, "of-search", COLLECTION, 2000 if bench.quick else 20_000, stack)
         relayed = bench.before_qdrant("qdrant-search", source, stack)
-        ends = {**_direct(source), "relayed": _ends(relayed), **_envoy(bench, source, stack)}
+        ends = {**_direct(source), "relayed": _ends(relayed), **_between(bench, source, stack)}
         calls = searches(COLLECTION, added.REQUESTS)
         return [
             figure
@@ -40,7 +40,7 @@ def writes(bench: Bench) -> list[Figure]:
         mirrored = bench.before_qdrant("qdrant-mirrored", source, stack)
         mirrored.enter("mirror")
         relayed = bench.before_qdrant("qdrant-relayed", source, stack)
-        ends = {**_direct(source), "relayed": _ends(relayed), **_envoy(bench, source, stack)}
+        ends = {**_direct(source), "relayed": _ends(relayed), **_between(bench, source, stack)}
         ends |= {"mirrored": _ends(mirrored), "target down": _ends(down)}
         calls = upserts(COLLECTION, added.REQUESTS)
         return [
@@ -78,13 +78,13 @@ def _ends(sidecar: QdrantSidecar) -> Ends:
     return Ends(sidecar.port, sidecar.grpc_port)
 
 
-def _envoy(bench: Bench, source: QdrantServer, stack: ExitStack) -> dict[str, Ends]:
-    """One for each port, where it is installed."""
+def _between(bench: Bench, source: QdrantServer, stack: ExitStack) -> dict[str, Ends]:
+    """One for each port."""
     rest, grpc = (
-        peers.started((peers.PLAIN_ENVOY,), peers.Place(bench.folder / name, port, stack))
+        added.between(Place(bench.folder / name, port, stack))
         for name, port in (("before-rest", source.port), ("before-grpc", source.grpc_port))
     )
-    return {f"through {name}": Ends(rest[name].port, grpc[name].port) for name in rest}
+    return {way: Ends(rest[way], grpc[way]) for way in rest}
 
 
 def _ways(protocol: str, ends: Mapping[str, Ends], calls: Calls, stack: ExitStack) -> dict[str, Way]:

@@ -1,4 +1,5 @@
-"""nginx's settings as a proxy: both protocols on one port, connections to the upstream kept, nothing written to disk. Pure.
+"""nginx's settings as a proxy: both protocols on one port, connections to the upstream kept, nothing written to disk; and as
+a bare relay of bytes. Pure.
 
 Bodies are passed on as they come, but for a mirror, which nginx makes of a whole body only.
 """
@@ -30,6 +31,19 @@ http {{
  }}
 }}
 """
+
+_BARE: Final = """
+daemon off; master_process off; worker_processes 1; error_log {root}/nginx.err warn; pid {root}/nginx.pid;
+events {{ worker_connections 8192; }}
+stream {{
+ server {{ listen 127.0.0.1:{port} backlog=4096; proxy_buffer_size 64k; proxy_pass 127.0.0.1:{upstream}; }}
+}}
+"""
+
+
+def bare(root: Path, port: int, upstream: int) -> str:
+    """It looks at nothing that it passes on: a connection of its own to the upstream for each that it takes."""
+    return _BARE.format(root=root, port=port, upstream=upstream)
 
 
 def config(root: Path, port: int, upstream: int, *, mirror: bool) -> str:

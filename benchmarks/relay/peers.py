@@ -1,4 +1,4 @@
-"""Those that are compared: nothing in between, vecferry in three phases, Envoy and nginx plain and mirroring.
+"""Those that are compared: nothing in between, vecferry in three phases, Envoy and nginx plain and mirroring, a bare relay.
 
 Owns: their start. Each is a process of its own with one worker, on one port for both protocols.
 """
@@ -57,8 +57,12 @@ def _envoy(place: Place, name: str, *, mirror: bool) -> Peer:
 
 
 def _nginx(place: Place, name: str, *, mirror: bool) -> Peer:
+    return _running_nginx(place, name, partial(nginx.config, mirror=mirror))
+
+
+def _running_nginx(place: Place, name: str, config: Callable[[Path, int, int], str]) -> Peer:
     folder, port = place.folder(name), free_port()
-    (folder / "nginx.conf").write_text(nginx.config(folder, port, place.upstream, mirror=mirror))
+    (folder / "nginx.conf").write_text(config(folder, port, place.upstream))
     return Peer(name, port, start(name, NGINX, ["-p", str(folder), "-c", "nginx.conf"], folder, port, place.stack))
 
 
@@ -89,6 +93,8 @@ VECFERRY: Final = Recipe("vecferry", partial(_vecferry, phase="passthrough"))
 SHADOW: Final = Recipe("vecferry shadow 10 %", partial(_vecferry, phase="shadow"))
 PLAIN_ENVOY: Final = Recipe("Envoy", partial(_envoy, mirror=False), ENVOY)
 PLAIN_NGINX: Final = Recipe("nginx", partial(_nginx, mirror=False), NGINX)
+BARE: Final = Recipe("bare TCP relay", partial(_running_nginx, config=nginx.bare), NGINX)
+"""In C, and it reads nothing of what it carries: what any process in between must cost."""
 MIRROR: Final = Recipe("vecferry mirror", partial(_vecferry, phase="mirror"))
 MIRROR_ENVOY: Final = Recipe("Envoy mirror", partial(_envoy, mirror=True), ENVOY)
 MIRROR_NGINX: Final = Recipe("nginx mirror", partial(_nginx, mirror=True), NGINX)

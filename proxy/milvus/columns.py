@@ -282,7 +282,8 @@ def _fill(column: schema_pb2.FieldData, field: schema_pb2.FieldSchema, rows: Seq
     name = SCALAR_LISTS[field.data_type]
     if name == "array_data":
         column.scalars.array_data.element_type = field.element_type
-        there = [_array(row, field.element_type) for row in there]
+        blank = _array((), field.element_type)
+        there = [blank if row == [] else _array(row, field.element_type) for row in there]
     if nulls is Nulls.IN_PLACE and len(there) < len(rows):
         rest = iter(there)
         there = [_BLANKS[name] if row is None else next(rest) for row in rows]

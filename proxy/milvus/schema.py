@@ -149,16 +149,18 @@ class _Rules:
 
 def _rules(schema: Schema) -> _Rules:
     known = schema.native.get("described")
-    return _rules_of(_foreign(schema)) if known is None else _known_rules(known)
+    return _foreign_rules(schema) if known is None else _known_rules(known)
+
+
+def _foreign_rules(schema: Schema) -> _Rules:
+    """As `_foreign` would make it: without functions."""
+    return _Rules(frozenset(), frozenset(field.name for field in schema.fields.values() if field.nullable))
 
 
 @lru_cache(KNOWN)
 def _known_rules(described: str) -> _Rules:
     """Each write asks for them, and to read a description again costs as much as the write."""
-    return _rules_of(milvus_pb2.DescribeCollectionResponse.FromString(b64decode(described)).schema)
-
-
-def _rules_of(schema: schema_pb2.CollectionSchema) -> _Rules:
+    schema = milvus_pb2.DescribeCollectionResponse.FromString(b64decode(described)).schema
     made = (name for function in schema.functions for name in function.output_field_names)
     return _Rules(frozenset(made), frozenset(field.name for field in schema.fields if field.nullable))
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from qdrant_client import models as m
@@ -29,12 +29,19 @@ def refuse_shards(message: Any) -> None:
 # ---- writes ----
 
 
-def _point(message: Any) -> m.PointStruct:
-    """Unchecked: the message has the types already, and a check would look at every number."""
-    return m.PointStruct.model_construct(
-        id=GrpcToRest.convert_point_id(message.id),
-        vector=_vectors(message.vectors) if message.HasField("vectors") else {},
-        payload=_payload(message.payload),
+class Whole(NamedTuple):
+    """A `PointStruct` unchecked: the message has the types already, and a check would look at every number."""
+
+    id: Any
+    vector: Any
+    payload: Mapping[str, Any]
+
+
+def _point(message: Any) -> Whole:
+    return Whole(
+        GrpcToRest.convert_point_id(message.id),
+        _vectors(message.vectors) if message.HasField("vectors") else {},
+        _payload(message.payload),
     )
 
 
@@ -70,13 +77,13 @@ def _json(message: Any) -> Any:
             return getattr(message, kind)
 
 
-def _upsert(message: Any) -> Any:
-    operation = _Op.PointStructList(points=message.points)
-    if message.HasField("update_filter"):
-        operation.update_filter.CopyFrom(message.update_filter)
-    if message.HasField("update_mode"):
-        operation.update_mode = message.update_mode
-    return _Op(upsert=operation)
+def _upsert(message: Any) -> m.PointsList:
+    """Of the request itself, or of the batch's form of it."""
+    refuse_shards(message)
+    only = optional(message, "update_filter", GrpcToRest.convert_filter)
+    mode = optional(message, "update_mode", GrpcToRest.convert_update_mode)
+    points = list(map(_point, message.points))
+    return m.PointsList.model_construct(points=points, update_filter=only, update_mode=mode, shard_key=None)
 
 
 def _operation(message: Any) -> m.UpdateOperation:
@@ -96,11 +103,7 @@ def _operation(message: Any) -> m.UpdateOperation:
 def _converted(message: Any, name: str, inner: Any) -> m.UpdateOperation:
     match name:
         case "upsert":
-            only = optional(inner, "update_filter", GrpcToRest.convert_filter)
-            mode = optional(inner, "update_mode", GrpcToRest.convert_update_mode)
-            points = [_point(each) for each in inner.points]
-            body = m.PointsList.model_construct(points=points, update_filter=only, update_mode=mode, shard_key=None)
-            return m.UpsertOperation.model_construct(upsert=body)
+            return m.UpsertOperation.model_construct(upsert=_upsert(inner))
         case "set_payload" | "overwrite_payload":
             _payload(inner.payload)  # the SDK makes a text of what is no number
             return GrpcToRest.convert_points_update_operation(message)
@@ -323,7 +326,7 @@ def _write(variant: str, operation: Callable[[Any], Any]) -> Callable[[Any], Any
 
 
 BODIES: Final[Mapping[str, Callable[[Any], Any]]] = {
-    "/qdrant.Points/Upsert": _write("upsert", _upsert),
+    "/qdrant.Points/Upsert": _upsert,
     "/qdrant.Points/Delete": _write("delete", lambda r: _Op(delete_points=_Op.DeletePoints(points=r.points))),
     "/qdrant.Points/UpdateVectors": _write("update_vectors", _update_vectors),
     "/qdrant.Points/DeleteVectors": _write(

@@ -139,14 +139,16 @@ class Landing:
         identity = stored_id(point.key.id, self.schema.id_kind)
         if identity is None:
             raise Refused(f"{point.key.id!r} is no id of collection {self.schema.collection}")
-        if unknown := point.vectors.keys() - self.columns.keys():
+        if not point.vectors.keys() <= self.columns.keys():
+            unknown = point.vectors.keys() - self.columns.keys()
             raise Refused(f"collection {self.schema.collection} has no vector {quoted(min(unknown))}")
         self._check_fields(point.payload)
         guards, vectors = self._stored_vectors(point)
-        payload: dict[str, Any] = stored_payload(point.payload, self.names)
+        payload = stored_payload(point.payload, self.names)
         if self.may_have_large:
             payload = fitting(payload, point.payload)
-        return Point(replace(point.key, id=identity), vectors, payload | guards)
+        payload.update(guards)
+        return Point(Key(point.key.collection, point.key.partition, identity), vectors, payload)
 
     def _stored_vectors(self, point: Point) -> tuple[dict[str, int], dict[str, Vector]]:
         vectors: dict[str, Vector] = {} if self.columns else {NO_VECTOR.name: filler(NO_VECTOR)}

@@ -21,6 +21,8 @@ MESSAGE_BYTES: Final = 48 * 2**20
 """Of one request; Milvus takes 64 MiB."""
 IDS_AT_ONCE: Final = 4_096
 """Keys in one expression."""
+_PLAIN: Final = frozenset({type(None), bool, int, str})
+"""What Milvus holds whatever it is: nearly all values."""
 
 
 def upserts(schema: Schema, points: Sequence[Point]) -> Iterator[Any]:
@@ -70,10 +72,12 @@ def _check_id(point: Point) -> None:
 
 
 def _check_payload(schema: Schema, point: Point) -> None:
+    fields, dynamic, taken = schema.fields, schema.dynamic, (META, schema.id_name)
     for name, value in point.payload.items():
-        if name not in schema.fields and (not schema.dynamic or name in (META, schema.id_name) or name in schema.vectors):
+        if name not in fields and (not dynamic or name in taken or name in schema.vectors):
             raise Refused(f"collection {schema.collection} cannot hold a payload field {quoted(name)}")
-        _check_value(name, value)
+        if type(value) not in _PLAIN:
+            _check_value(name, value)
 
 
 def _check_value(name: str, value: Any) -> None:

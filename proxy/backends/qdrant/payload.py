@@ -72,7 +72,12 @@ def compile_payload(key: Key, payload: Payload, lengths: Lengths, schema: Schema
             if _deeper(value, MAX_EXACT_DEPTH):
                 raise Refused(f"the payload field {name!r} is nested more than {MAX_EXACT_DEPTH} levels deep")
             originals[name] = encode(value)
-    return stored | _bookkeeping(key, originals, empty, lengths)
+    stored[ID] = str(key.id) if isinstance(key.id, UUID) else key.id
+    if key.partition is not None:
+        stored[PARTITION] = key.partition
+    if empty or originals or lengths:
+        stored.update(_notes(originals, empty, lengths))
+    return stored
 
 
 def parse_payload(stored: Mapping[str, Any], schema: Schema) -> tuple[dict[str, Value], Lengths]:
@@ -84,10 +89,9 @@ def parse_payload(stored: Mapping[str, Any], schema: Schema) -> tuple[dict[str, 
     return payload | originals, exact.get("lengths", {})
 
 
-def _bookkeeping(key: Key, originals: Mapping[str, Any], empty: list[Path], lengths: Lengths) -> dict[str, Any]:
-    added: dict[str, Any] = {ID: str(key.id) if isinstance(key.id, UUID) else key.id}
-    if key.partition is not None:
-        added[PARTITION] = key.partition
+def _notes(originals: Mapping[str, Any], empty: list[Path], lengths: Lengths) -> dict[str, Any]:
+    """What few points have."""
+    added: dict[str, Any] = {}
     if empty:
         added[EMPTY] = [json_path(path) for path in empty if all(map(_in_path, path))]
     exact = {name: part for name, part in (("fields", originals), ("lengths", lengths)) if part}

@@ -13,7 +13,7 @@ from proxy.frontends.qdrant.filter import filter_of
 from proxy.frontends.qdrant.ids import point_id
 from proxy.frontends.qdrant.paths import place
 from proxy.frontends.qdrant.routes import Action
-from proxy.frontends.qdrant.vectors import stored_vectors
+from proxy.frontends.qdrant.vectors import stored_alike, stored_vectors
 from proxy.model.edit import Change, DropFields, DropVectors, MergePayload, ReplacePayload
 from proxy.model.filter import EVERYTHING, AnyOf, Filter
 from proxy.model.operation import Batch, DataWrite, Edit, EditWhere, Patch, Put, PutIf, Remove, RemoveWhere, SingleWrite
@@ -45,7 +45,7 @@ def _operation(operation: m.UpdateOperation, schema: Schema) -> SingleWrite:
 def _upsert(body: m.PointsList | m.PointsBatch, schema: Schema) -> SingleWrite:
     refuse_shard_keys(body.shard_key)
     structs = body.points if isinstance(body, m.PointsList) else _rows(body.batch)
-    points = tuple(_point(each, schema) for each in _some(structs))
+    points = _points(_some(structs), schema)
     if body.update_filter is None and body.update_mode in (None, m.UpdateMode.UPSERT):
         return Put(schema.collection, points)
     present = _NEVER if body.update_mode is m.UpdateMode.INSERT_ONLY else filter_of(body.update_filter)
@@ -68,6 +68,14 @@ def _vector_rows(vectors: Any, count: int) -> Sequence[Any]:
     if any(len(column) != count for column in vectors.values()):
         raise KindRefusal("[batch: number of ids and vectors must be equal]", VALIDATION)
     return [{name: column[row] for name, column in vectors.items()} for row in range(count)]
+
+
+def _points(structs: Sequence[Any], schema: Schema) -> tuple[Point, ...]:
+    alike = stored_alike([each.vector for each in structs], schema)
+    if alike is None:
+        return tuple(_point(each, schema) for each in structs)
+    rows = zip(structs, alike, strict=True)
+    return tuple(Point(_key(each.id, schema), vectors, each.payload or {}) for each, vectors in rows)
 
 
 def _point(struct: m.PointStruct, schema: Schema) -> Point:

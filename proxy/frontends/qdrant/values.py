@@ -65,17 +65,18 @@ def _sparse(raw: models.SparseVector) -> Sparse:
         raise Refused("indices: must be unsigned 32-bit integers")
     indices = np.array(raw.indices, np.uint32)
     order = np.argsort(indices)
-    return Sparse(indices[order], _floats(raw.values)[order])
+    return Sparse(indices[order], floats(raw.values)[order])
 
 
-def _floats(raw: Any) -> Floats:
+def floats(raw: Any) -> Floats:
+    """Raises ValueError for rows of different lengths."""
     with np.errstate(over="ignore"):  # beyond float32 it is infinite, as there
         return np.array(raw, np.float32)
 
 
 def _dense(raw: Any, field: VectorField) -> Floats:
     try:
-        values = _floats(raw)
+        values = floats(raw)
     except ValueError:
         raise Refused("[vectors: all vectors of a multivector must have the same, non-zero dimension]") from None
     if values.ndim == 1 and field.kind is VectorKind.MULTI:
