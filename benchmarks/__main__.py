@@ -20,7 +20,7 @@ from typing import Any, Final
 
 from rich.console import Console
 
-from benchmarks import changes, copying, journal, latency, leak, machine, qdrant, qdrant_moves, tls
+from benchmarks import changes, copying, form, journal, latency, leak, machine, qdrant, qdrant_moves, tls
 from benchmarks.bench import Bench
 from benchmarks.figures import Figure, missing, table
 from benchmarks.processes import NGINX, PACKAGES, absent
@@ -83,11 +83,14 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("sections", nargs="*", help=f"{_names()}; or {', '.join(LONG)}, only when named")
     parser.add_argument("--quick", action="store_true", help="short and noisy, for trying out")
+    parser.add_argument("--python", action="store_true", help="the relay as Python, not compiled as the image has it")
     given = parser.parse_args()
     if unknown := set(given.sections) - {*ALONE, *SECTIONS, *LONG}:
         parser.error(f"there is no section {min(unknown)}")
     OUT.mkdir(exist_ok=True)
-    this = Run(given.quick, OUT / time.strftime("%Y%m%d-%H%M%S"), machine.describe(), Console())
+    console = Console()
+    facts = machine.describe() | {"relay": form.measured(python=given.python, say=console.print)}
+    this = Run(given.quick, OUT / time.strftime("%Y%m%d-%H%M%S"), facts, console)
     this.console.print(this.facts)
     figures = _measure(given.sections or [*ALONE, *SECTIONS], this)
     this.console.print(table("vecferry", figures))

@@ -36,6 +36,7 @@ from proxy.mirror.mirror import Mirror
 from proxy.model.phase import Phase
 from proxy.model.place import Place
 from proxy.net.allocator import keep_freed_memory, spare_what_stays
+from proxy.net.form import form
 from proxy.ports import Catalog, Clock, Frontend, Roles
 from proxy.products import BACKENDS, FRONTENDS, PROBE, load
 from proxy.reach import explained, reach
@@ -149,7 +150,7 @@ async def _front(
 def _told(config: Config, parts: Parts) -> dict[str, object]:
     listen = {role: listener.address for role, listener in parts.listeners.items()}
     stage = {"phase": parts.migration.phase, "epoch": parts.migration.epoch}
-    return {"listen": listen, "workers": config.workers, "admin": config.admin.address, **stage}
+    return {"listen": listen, "workers": config.workers, "admin": config.admin.address, "relay": form(), **stage}
 
 
 # ---- parts ----

@@ -7,6 +7,8 @@ from typing import Final
 
 import click
 
+from proxy.net.form import form
+
 _CALLS: Final = (
     "status", "check", "plan", "assess", "phase", "cutover", "rollback", "backfill", "verify", "repair",
     "diff", "parked", "pause", "resume", "cancel", "history",
@@ -28,6 +30,6 @@ class _Commands(click.Group):
 
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(package_name="vecferry", prog_name="vecferry")
+@click.version_option(package_name="vecferry", message=f"vecferry, version %(version)s (relay: {form()})")
 def main() -> None:
     """Moves a live application from one vector database to another: no downtime, no client change."""

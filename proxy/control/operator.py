@@ -22,6 +22,7 @@ from proxy.mirror.journal import Parked
 from proxy.model.phase import Phase
 from proxy.model.place import Place
 from proxy.model.schema import Schema
+from proxy.net.form import form
 from proxy.ports import Fit, Kind, Route
 from proxy.routing.gate import Gate, closed, gates
 from proxy.routing.phase import PHASES, Step, step
@@ -96,6 +97,7 @@ class Operator:
             "collections": {name: self._collection(name) for name in parts.catalog.collections()},
             "gates": [gate_document(gate) for gate in self._gates(self._next())],
             "listen": {role: listener.address for role, listener in parts.listeners.items()},
+            "relay": form(),
             "note": parts.relays_only,
             "debts": parts.debts.all(),
             "config_error": self._standing.config_error,

@@ -115,10 +115,10 @@ class ClientConnection(asyncio.Protocol):
             if self._body is not None:
                 return self._read_body(self._body)
             return self._request is None and not self._writing_paused and self._read_head()
-        except heads.BadHead as error:
-            self._refuse(error.status, str(error))
-        except BadBody as error:
-            self._refuse(400, str(error))
+        except heads.BadHead as bad_head:
+            self._refuse(bad_head.status, str(bad_head))
+        except BadBody as bad_body:
+            self._refuse(400, str(bad_body))
         return False
 
     def _read_head(self) -> bool:

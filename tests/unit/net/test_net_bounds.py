@@ -13,9 +13,7 @@ from net_h2_peers import Upstream
 
 from proxy.net.ends import Rewrite
 from proxy.net.http1 import heads
-from proxy.net.http1 import inbound as http1
 from proxy.net.http2 import fields
-from proxy.net.http2 import inbound as http2
 from proxy.net.http2.fields import encode
 from proxy.net.limits import Budget
 from proxy.ports import RelayTo, Reply, Request
@@ -65,11 +63,11 @@ async def connect() -> AsyncIterator[object]:
 
 
 @pytest.fixture
-def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
+def hasty(set_limit) -> None:
     """Heads must come within a moment."""
-    monkeypatch.setattr(http1, "HEAD_TIMEOUT", 0.3)
-    monkeypatch.setattr(http2, "HEAD_TIMEOUT", 0.3)
-    monkeypatch.setattr("proxy.net.listener._SWEEP", 0.05)
+    set_limit("proxy.net.http1.inbound.HEAD_TIMEOUT", 0.3)
+    set_limit("proxy.net.http2.inbound.HEAD_TIMEOUT", 0.3)
+    set_limit("proxy.net.listener._SWEEP", 0.05)
 
 
 TRICKLES = {
@@ -185,8 +183,8 @@ async def test_a_small_answer_is_given_whatever_waits(server, start, connect) ->
         await client.reader.readuntil(b"done" * 100)
 
 
-async def test_a_connection_that_we_end_does_not_wait_for_its_reader(server, start, connect, monkeypatch) -> None:
-    monkeypatch.setattr("proxy.net.http2.connection.LINGER", 0.1)
+async def test_a_connection_that_we_end_does_not_wait_for_its_reader(server, start, connect, set_limit) -> None:
+    set_limit("proxy.net.http2.connection.LINGER", 0.1)
     proxy = await start(server.url)
 
     async def large(request: Request) -> Reply:

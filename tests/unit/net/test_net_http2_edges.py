@@ -101,8 +101,8 @@ async def test_requests_that_are_held_back_do_not_use_more_stream_ids_than_there
     assert (len(used), max(used)) == (3, 9)
 
 
-async def test_an_idle_client_that_answers_no_ping_is_left(h2_server, start, monkeypatch):
-    monkeypatch.setattr("proxy.net.http2.inbound.HEAD_TIMEOUT", 0.3)
+async def test_an_idle_client_that_answers_no_ping_is_left(h2_server, start, set_limit):
+    set_limit("proxy.net.http2.inbound.HEAD_TIMEOUT", 0.3)
     proxy = await start(h2_server.url, idle_timeout=0.2)
     reader, writer = await asyncio.open_connection(proxy.host, proxy.port)
     writer.write(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes((0, 0, 0, 4, 0, 0, 0, 0, 0)))
@@ -139,8 +139,8 @@ async def test_a_client_that_says_goodbye_gets_all_its_replies(h2_server, start)
     assert replied == 20
 
 
-async def test_a_stream_that_the_upstream_resets_makes_room_for_one_that_waits(h2_server, start, h2_connect, monkeypatch):
-    monkeypatch.setattr("proxy.net.pool.HTTP2_CONNECTIONS", 1)
+async def test_a_stream_that_the_upstream_resets_makes_room_for_one_that_waits(h2_server, start, h2_connect, set_limit):
+    set_limit("proxy.net.pool.HTTP2_CONNECTIONS", 1)
 
     def on(peer: Peer, event: h2.events.Event) -> None:
         if isinstance(event, h2.events.StreamEnded) and event.stream_id == 1:

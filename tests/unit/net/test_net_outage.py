@@ -116,8 +116,8 @@ async def test_only_what_is_safe_is_sent_twice(server, start, notes, retry, trie
     assert (server.heads, tap.calls, tap.sent) == (tries, ["request", "failed"], True)
 
 
-async def test_idle_connections_are_closed_before_the_upstream_would(server, start, monkeypatch):
-    monkeypatch.setattr("proxy.net.pool.HTTP1_IDLE", 0.1)
+async def test_idle_connections_are_closed_before_the_upstream_would(server, start, set_limit):
+    set_limit("proxy.net.pool.HTTP1_IDLE", 0.1)
     proxy = await start(server.url)
     await ask(proxy)
     async with asyncio.timeout(5):

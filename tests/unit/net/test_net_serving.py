@@ -7,6 +7,7 @@ from types import SimpleNamespace
 
 from proxy.errors import ProxyError
 from proxy.net.ends import Kind, Piece, RequestHead
+from proxy.net.exchange import Exchange, Surroundings
 from proxy.net.limits import Budget
 from proxy.net.owned import Owned
 from proxy.net.serving import Serving
@@ -31,10 +32,10 @@ async def test_a_client_that_leaves_between_decision_and_relay_is_told_to_the_ta
         decided.set()
         return RelayTo(SimpleNamespace(name="source"), tap=tap)
 
-    around = SimpleNamespace(budget=Budget(100), tasks=Owned(), max_body=100)
-    exchange = SimpleNamespace(around=around, head=RequestHead(b"POST", b"/", (), None), client=None)
+    head = Piece(Kind.HEAD, b"", b"", True)
+    exchange = Exchange(None, RequestHead(b"POST", b"/", (), None), head, Surroundings(None, Budget(100), Owned(), 100))
     serving = Serving(exchange, work)
-    serving.request(Piece(Kind.HEAD, b"", b"", True))
+    serving.request(head)
     await decided.wait()  # the task is done, and what it decided waits for the next turn of the loop
     serving.gone()
     await asyncio.sleep(0)

@@ -41,10 +41,10 @@ async def server() -> AsyncIterator[Pouring]:
 
 
 @pytest.fixture(autouse=True)
-def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("proxy.net.http1.inbound.UNREAD_REPLY", LIMIT)
-    monkeypatch.setattr("proxy.net.http2.inbound.UNREAD_REPLY", LIMIT)
-    monkeypatch.setattr("proxy.net.listener._SWEEP", 0.05)
+def impatient(set_limit) -> None:
+    set_limit("proxy.net.http1.inbound.UNREAD_REPLY", LIMIT)
+    set_limit("proxy.net.http2.inbound.UNREAD_REPLY", LIMIT)
+    set_limit("proxy.net.listener._SWEEP", 0.05)
 
 
 async def until_nothing_waits(proxy) -> None:
