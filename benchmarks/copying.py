@@ -32,7 +32,7 @@ def backfill(bench: Bench) -> list[Figure]:
             scans.append(points / took.scan)
             puts.append(points / took.put)
             sidecar = bench.sidecar(f"copy-{number}", bench.qdrant(f"copy-{number}", stack), stack)
-            copies.append(points / alone.backfilled(sidecar))
+            copies.append(points / alone.backfilled(sidecar, points).whole)
             client_scans.append(points / _client_scan(bench))
             client_puts.append(points / _client_put(bench, number, points, stack))
     rates = {

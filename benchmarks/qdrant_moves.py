@@ -21,20 +21,21 @@ WORDS: Final = "from Qdrant, REST and gRPC at once"
 
 
 def backfill(bench: Bench) -> list[Figure]:
-    """Milvus flushes and indexes for some seconds, however little there is, so there are more points than elsewhere."""
+    """Until all points are written; and until Milvus has flushed and indexed them too, which for many it does for a minute."""
     points, rounds = (10_000, 2) if bench.quick else (150_000, 3)
     with ExitStack() as stack:
         source = filled(bench, "of-copying", COLLECTION, points, stack)
-        found = [(_alone(bench, source, number), points / _copied(bench, source, number)) for number in range(rounds)]
+        found = [(_alone(bench, source, number), _copied(bench, source, number, points)) for number in range(rounds)]
     sides, copies = [took for took, _ in found], [copy for _, copy in found]
+    written, whole = [points / copy.written for copy in copies], [points / copy.whole for copy in copies]
     scans, puts = [points / took.scan for took in sides], [points / took.put for took in sides]
     readied = [points / (took.put + took.ready) for took in sides]
     rates = {"Qdrant scanned alone, by our backend": scans, "Milvus written alone, by our backend": puts}
     ready = median(took.ready for took in sides)
     return [
-        *alone.figures(rates, copies, min(median(scans), median(puts)), points),
+        *alone.figures(rates, written, min(median(scans), median(puts)), points),
         Figure(f"a collection of {points} points made, flushed and indexed on Milvus, alone", ready, "s"),
-        alone.share("backfill, of the slower side alone with that in it", copies, min(median(scans), median(readied))),
+        alone.share("backfill with that, of the slower side with it", whole, min(median(scans), median(readied))),
     ]
 
 
@@ -43,11 +44,10 @@ def _alone(bench: Bench, source: QdrantServer, number: int) -> alone.Took:
     return uvloop.run(alone.measured(source, bench.milvus, COLLECTION, bench.folder / f"qdrant-alone-{number}.db"))
 
 
-def _copied(bench: Bench, source: QdrantServer, number: int) -> float:
-    """Seconds."""
+def _copied(bench: Bench, source: QdrantServer, number: int, points: int) -> alone.Copied:
     bench.clear()
     with ExitStack() as stack:
-        return alone.backfilled(bench.before_qdrant(f"qdrant-copy-{number}", source, stack))
+        return alone.backfilled(bench.before_qdrant(f"qdrant-copy-{number}", source, stack), points)
 
 
 def cutover(bench: Bench) -> list[Figure]:

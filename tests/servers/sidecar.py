@@ -179,16 +179,20 @@ class Sidecar:
     def enter(self, phase: str) -> None:
         self.post("/v1/phase", phase=phase, why="test", who="test")
 
-    def task(self, name: str) -> dict[str, Any]:
-        """Runs it to its end. Raises RuntimeError where it fails."""
+    def task(self, name: str, patience: float = 2 * WAIT_SECONDS) -> dict[str, Any]:
+        """Runs it to its end. Raises RuntimeError where it fails, or has not ended after `patience` seconds."""
         self.post(f"/v1/tasks/{name}")
-        wait_until(lambda: self._task(name)["state"] not in ("running", "paused"), 2 * WAIT_SECONDS, lambda: self._task(name))
-        found = self._task(name)
+        return self.ended(name, patience)
+
+    def ended(self, name: str, patience: float = 2 * WAIT_SECONDS) -> dict[str, Any]:
+        """Of a task that runs; else like `task`."""
+        wait_until(lambda: self.progress(name)["state"] not in ("running", "paused"), patience, lambda: self.progress(name))
+        found = self.progress(name)
         if found["state"] != "done":
             raise RuntimeError(f"{name}: {found}")
         return found
 
-    def _task(self, name: str) -> dict[str, Any]:
+    def progress(self, name: str) -> dict[str, Any]:
         found: dict[str, Any] = self.get(f"/v1/tasks/{name}")
         return found
 
