@@ -35,6 +35,8 @@ Told: TypeAlias = Callable[[ProxyError | None], None]
 FILE: Final = "journal.db"
 UNWRITTEN_LIMIT: Final = 64 * 2**20
 """Bytes of bodies that may wait for the disk before new writes wait too."""
+KEYS_AT_ONCE: Final = 500
+"""Keys of an intent that the loop encodes itself; more would hold up everybody."""
 PAGE_BYTES: Final = 8 * 2**20
 PAGE_ENTRIES: Final = 1000
 """What is read back at a time; a page holds at least one entry."""
@@ -166,7 +168,7 @@ class Journal:
         size = 0 if intent.keys_only else len(intent.request.body)
         self.entries += 1
         self.bytes += size
-        step = self._written_at_once(seq, intent) if size <= RECORD_LIMIT else self._submitted(seq, intent)
+        step = self._written_at_once(seq, intent) if _is_small(intent) else self._submitted(seq, intent)
         self._unwritten.append((step, size))
         self._unwritten_bytes += size
         return step
@@ -305,6 +307,10 @@ class Journal:
 
     def _last_step(self) -> int:
         return max((step for waiting in (self._awaiting_write, self._awaiting_sync) for step, _, _ in waiting), default=0)
+
+
+def _is_small(intent: Intent) -> bool:
+    return len(intent.request.body) <= RECORD_LIMIT and len(intent.keys or ()) <= KEYS_AT_ONCE
 
 
 def _tell(waiting: list[tuple[int, int, Told]], reached: int, error: ProxyError | None) -> None:

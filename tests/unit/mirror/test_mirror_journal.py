@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from uuid import UUID
 
@@ -18,7 +19,7 @@ import pytest
 from proxy.config import Fsync, JournalConfig
 from proxy.errors import Broken, ProxyError, Unavailable, Uncertain
 from proxy.mirror.intake import RECORD_LIMIT
-from proxy.mirror.journal import Journal
+from proxy.mirror.journal import KEYS_AT_ONCE, Journal
 from proxy.mirror.record import Intent, decode_head, decode_key, decode_reply, encode_head, encode_key, encode_reply
 from proxy.model.point import Key
 from proxy.ports import Outcome, Reply, Request
@@ -215,6 +216,8 @@ async def test_an_intent_survives_a_death_before_its_commit(tmp_path: Path) -> N
     told: list[ProxyError | None] = []
     journal.when_written(journal.append(1, intent()), told.append)
     journal.when_written(journal.append(2, intent(b"x" * RECORD_LIMIT)), told.append)
+    many = replace(intent(), keys=tuple(Key("c", None, number) for number in range(KEYS_AT_ONCE + 1)))
+    journal.when_written(journal.append(4, many), told.append)
     journal.when_written(journal.append(3, intent(b"third")), told.append)
     assert told == [None, None]
     shutil.copytree(tmp_path, tmp_path / "died")
@@ -247,7 +250,7 @@ CHILD = """
 import asyncio, sys
 from pathlib import Path
 from proxy.config import JournalConfig
-from proxy.mirror.journal import Journal
+from proxy.mirror.journal import KEYS_AT_ONCE, Journal
 from proxy.mirror.record import Intent
 from proxy.ports import Outcome, Request
 
