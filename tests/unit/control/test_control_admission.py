@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import io
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -194,7 +195,8 @@ async def test_a_head_that_trickles_ends_its_connection(desk) -> None:
         async with asyncio.timeout(10):
             while not (await asyncio.wait([told], timeout=0.02))[0]:
                 writer.write(b"x")
-        assert await told == b""
+        with suppress(ConnectionResetError):  # a byte that came after the end is answered so
+            assert await told == b""
         writer.transport.abort()
 
 
