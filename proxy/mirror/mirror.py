@@ -83,6 +83,11 @@ class Ticket:
         write must not be forwarded, and is to be ended as refused."""
         self._mirror.when_written(self._entry, call)
 
+    @property
+    def durable(self) -> bool:
+        """It survives a power cut (as journal.fsync promises) already."""
+        return self._mirror.durable(self._entry)
+
     def when_durable(self, call: Told) -> None:
         """`call(None)` when it survives a power cut (as journal.fsync promises). With an error: it may not."""
         self._mirror.when_durable(self._entry, call)
@@ -222,6 +227,9 @@ class Mirror:
             self._shedding.owe(_named(entry), call)
         else:
             self._journal.when_written(entry.step, call)
+
+    def durable(self, entry: Entry) -> bool:
+        return 0 <= entry.step <= self._journal.progress.durable
 
     def when_durable(self, entry: Entry, call: Told) -> None:
         if entry.step < 0:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 from uuid import UUID
 
@@ -20,6 +21,7 @@ _KEPT: Final = frozenset(
 )
 """The headers that frontends read. Any other may hold a credential, under whatever name."""
 _INT64_MAX: Final = 2**63 - 1
+_CALLS: Final = 256
 
 OUTCOMES: Final = {
     Outcome.ACCEPTED: pb.OUTCOME_ACCEPTED,
@@ -52,19 +54,26 @@ class Intent:
 def encode_head(intent: Intent) -> bytes:
     """All but the body."""
     request = intent.request
-    record = pb.Record(
-        epoch=intent.epoch,
-        route=intent.route,
-        role=intent.role,
-        request=pb.Request(method=request.method, path=request.path, headers=_messages(request.headers)),
-        keys=map(_key_message, intent.keys or ()),
-        received=intent.received,
-        since=intent.since,
-        keys_only=intent.keys_only,
-        listed=intent.keys is not None,
-        collection=intent.collection,
-    )
-    return record.SerializeToString()
+    kept = tuple(header for header in request.headers if header[0] in _KEPT)
+    record = pb.Record(epoch=intent.epoch, received=intent.received)
+    if intent.keys is not None:
+        record.listed = True
+        record.keys.extend(map(_key_message, intent.keys))
+    if intent.since is not None:
+        record.since = intent.since
+    if intent.keys_only:
+        record.keys_only = True
+    if intent.collection:
+        record.collection = intent.collection
+    return _call(intent.route, intent.role, request.method, request.path, kept) + record.SerializeToString()
+
+
+@lru_cache(maxsize=_CALLS)
+def _call(route: str, role: str, method: bytes, path: bytes, headers: Headers) -> bytes:
+    """The fields of a record that most writes of an application have in common. Encoded messages one behind the other are
+    the encoding of both merged (protobuf, "Encoding", last one wins)."""
+    request = pb.Request(method=method, path=path, headers=_messages(headers))
+    return pb.Record(route=route, role=role, request=request).SerializeToString()
 
 
 def decode_head(head: bytes, body: bytes) -> Intent:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any, TypeAlias
@@ -48,6 +49,7 @@ class WriteTap:
         self._listing = listing
         self._request = head
         self._ticket: Ticket | None = None
+        self._ends_later = False
 
     def request(self, request: Request | None, go: Go) -> None:
         if request is None:
@@ -65,8 +67,26 @@ class WriteTap:
         ticket = self._ticket
         if ticket is None:  # the primary answered before it had the whole request, so it did nothing
             go(None)
-            return
-        outcome = Outcome.UNKNOWN if reply is None else self._path.frontend.outcome(self._request, reply)
+        elif ticket.durable and self._path.mode(self._request) is MirrorMode.ASYNC:
+            self._reply_first(reply, go)
+        else:
+            self._reply_last(ticket, reply, go)
+
+    def _reply_first(self, reply: Reply | None, go: Go) -> None:
+        """Nothing that the outcome may be holds this reply back, so the client does not wait until it is understood. What the
+        loop does in its next turn it does before it writes, so the outcome is left to the turn after that. A death in between
+        leaves the outcome unknown; so does a write of the same key that comes in between: both are settled."""
+        self._ends_later = True
+        go(None)
+        loop = asyncio.get_running_loop()
+        loop.call_soon(loop.call_soon, self._end_late, reply)
+
+    def _end_late(self, reply: Reply | None) -> None:
+        self._end(self._outcome(reply), reply)
+        self._path.landed()
+
+    def _reply_last(self, ticket: Ticket, reply: Reply | None, go: Go) -> None:
+        outcome = self._outcome(reply)
         self._end(outcome, reply)
         match outcome:
             case Outcome.REFUSED:
@@ -83,11 +103,15 @@ class WriteTap:
         ticket.when_durable(lambda error: go(self._refusal(fault or error)))
 
     def done(self, reply: Reply | None) -> None:
-        self._path.landed()
+        if not self._ends_later:
+            self._path.landed()
 
     def failed(self, error: ProxyError, *, sent: bool) -> None:
         self._end(Outcome.UNKNOWN if sent else Outcome.REFUSED, None)
         self._path.landed()
+
+    def _outcome(self, reply: Reply | None) -> Outcome:
+        return Outcome.UNKNOWN if reply is None else self._path.frontend.outcome(self._request, reply)
 
     def _end(self, outcome: Outcome, reply: Reply | None) -> None:
         if self._ticket is not None:

@@ -82,6 +82,24 @@ async def test_an_early_reply_of_the_primary_goes_through(tmp_path) -> None:
         assert sidecar.parts.router.hold.flying == 0
 
 
+async def test_a_reply_that_waits_for_nothing_goes_before_its_outcome_is_recorded(tmp_path) -> None:
+    async with Sidecar(tmp_path) as sidecar:
+        asked = put("c", (1, 5.0))
+        tap = sidecar.begin(asked).relay.tap
+        tap.request(asked, [].append)
+        position, flying = sidecar.parts.mirror.position, sidecar.parts.router.hold.flying
+        await sidecar.until(lambda: tap._ticket.durable)
+        went, said = [], await sidecar.upstream.answer(asked)
+        tap.reply(said, went.append)
+        tap.done(said)
+        assert (went, sidecar.parts.mirror.position) == ([None], position)
+        assert sidecar.parts.router.hold.flying == flying == 1
+        await sidecar.until(lambda: sidecar.parts.router.hold.flying == 0)
+        assert sidecar.parts.mirror.position > position
+        await sidecar.drained()
+        assert await sidecar.both() == ({1: 5.0}, {1: 5.0})
+
+
 async def test_a_request_above_the_limit_is_refused_by_us(tmp_path) -> None:
     async with Sidecar(tmp_path) as sidecar:
         said = sidecar.begin(put("c", (1, 5.0)))
