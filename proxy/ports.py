@@ -167,6 +167,8 @@ class Kind(StrEnum):
     OPAQUE = "opaque"
     """No meaning in the model: relayed while the client's product is the primary's, refused by name afterwards."""
 
+    __hash__ = str.__hash__  # an Enum's own is a call of Python, and every request asks tables by it
+
 
 @dataclass(frozen=True, slots=True)
 class Route:

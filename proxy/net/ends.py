@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum, StrEnum
-from typing import Final, NamedTuple, Protocol
+from typing import Final, Protocol, final
 
 from proxy.net.refusal import Trouble
 from proxy.ports import Headers, Reply
@@ -30,15 +30,22 @@ TRAILERS: Final = Kind.TRAILERS
 """For each piece's way: in Python 3.11 a member that is looked up in its Enum costs a call."""
 
 
-class Piece(NamedTuple):
-    """Part of a message in the order of the wire: a head, body bytes (any number of pieces), perhaps trailers."""
+@final
+class Piece:
+    """Part of a message in the order of the wire: a head, body bytes (any number of pieces), perhaps trailers.
 
-    kind: Kind
-    wire: bytes
-    """HTTP/1.1: the bytes themselves. HTTP/2: the header block, or the payload of DATA."""
-    content: bytes
-    """The body bytes in it, without chunk framing."""
-    end: bool
+    Never changed. Not a dataclass, nor a named tuple: only this is made without the interpreter where it is compiled.
+    """
+
+    __slots__ = ("content", "end", "kind", "wire")
+
+    def __init__(self, kind: Kind, wire: bytes, content: bytes, end: bool) -> None:
+        self.kind = kind
+        self.wire = wire
+        """HTTP/1.1: the bytes themselves. HTTP/2: the header block, or the payload of DATA."""
+        self.content = content
+        """The body bytes in it, without chunk framing."""
+        self.end = end
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +91,8 @@ class Version(StrEnum):
 
     HTTP1 = "HTTP/1.1"
     HTTP2 = "HTTP/2"
+
+    __hash__ = str.__hash__  # an Enum's own is a call of Python, and every request asks tables by it
 
 
 class ClientEnd(Protocol):

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from enum import Enum
-from typing import Final, NamedTuple, Protocol
+from typing import Final, Protocol, final
 
 from proxy.net.http1.heads import CHUNKED, UNTIL_CLOSE
 from proxy.net.limits import CHUNK_LINE
@@ -21,11 +21,16 @@ class BadBody(Exception):
     """The framing is broken: the connection ends."""
 
 
-class Part(NamedTuple):
-    used: int
-    """Bytes that belong to the body."""
-    content: bytes
-    end: bool
+@final
+class Part:
+    """What a read brought of a body; `used`: bytes of the wire that belong to it."""
+
+    __slots__ = ("content", "end", "used")
+
+    def __init__(self, used: int, content: bytes, end: bool) -> None:
+        self.used = used
+        self.content = content
+        self.end = end
 
 
 class Body(Protocol):

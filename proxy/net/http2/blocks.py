@@ -6,20 +6,15 @@ Owns: CONTINUATION and its limits, priorities. Not: what the fields are (fields)
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import TypeAlias
 
 from proxy.net.http2 import frames
 from proxy.net.http2.fields import FieldDecoder
 from proxy.net.http2.frames import END_HEADERS, END_STREAM, MAX_STREAM_ID, Code, ConnectionFault, StreamFault
 from proxy.net.limits import CONTINUATIONS
 
-
-class Block(NamedTuple):
-    stream_id: int
-    end: bool
-    """Of the stream's direction."""
-    fields: bytes
-    """Self-contained: see fields."""
+Block: TypeAlias = tuple[int, bool, bytes]
+"""The stream's id, whether its direction ends, the fields, self-contained (see fields)."""
 
 
 @dataclass(slots=True)
@@ -48,7 +43,7 @@ class BlockReader:
         if stream_id == 0:
             raise ConnectionFault(Code.PROTOCOL_ERROR, "HEADERS without a stream")
         if flags & ~END_STREAM == END_HEADERS:
-            return Block(stream_id, flags != END_HEADERS, self.decoder.stateless(payload))
+            return stream_id, flags != END_HEADERS, self.decoder.stateless(payload)
         part = frames.unpadded(flags, payload)
         priority = part[:5] if flags & frames.WITH_PRIORITY else None
         if priority is not None:
@@ -76,7 +71,7 @@ class BlockReader:
 
     def _close(self, opened: _Open) -> Block:
         block = opened.parts[0] if len(opened.parts) == 1 else b"".join(opened.parts)
-        return Block(opened.stream_id, opened.end, self.decoder.stateless(block))
+        return opened.stream_id, opened.end, self.decoder.stateless(block)
 
 
 def check_priority(stream_id: int, priority: bytes) -> None:

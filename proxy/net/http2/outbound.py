@@ -106,7 +106,7 @@ class UpstreamConnection(Connection[UpstreamStream]):
         stream.window = self.sender.initial
         self.streams[stream.id] = stream
         self.draining |= stream.id >= _LAST_ID
-        return head if self._rewrite is None else head._replace(wire=fields.rewritten(head.wire, self._rewrite))
+        return head if self._rewrite is None else Piece(HEAD, fields.rewritten(head.wire, self._rewrite), b"", head.end)
 
     def give_up(self, stream: UpstreamStream) -> None:
         if self.streams.get(stream.id) is stream:
