@@ -22,6 +22,8 @@ class Kind(Enum):
     BODY = "body"
     TRAILERS = "trailers"
 
+    __hash__ = object.__hash__  # an Enum's own is a call of Python
+
 
 HEAD: Final = Kind.HEAD
 INTERIM: Final = Kind.INTERIM
