@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 from uuid import UUID
 
@@ -52,19 +53,20 @@ class Intent:
 def encode_head(intent: Intent) -> bytes:
     """All but the body."""
     request = intent.request
-    record = pb.Record(
-        epoch=intent.epoch,
-        route=intent.route,
-        role=intent.role,
-        request=pb.Request(method=request.method, path=request.path, headers=_messages(request.headers)),
-        keys=map(_key_message, intent.keys or ()),
-        received=intent.received,
-        since=intent.since,
-        keys_only=intent.keys_only,
-        listed=intent.keys is not None,
-        collection=intent.collection,
-    )
-    return record.SerializeToString()
+    kept = tuple(header for header in request.headers if header[0] in _KEPT)
+    call = _call(intent.epoch, intent.route, intent.role, request.method, request.path, kept, intent.collection)
+    own = pb.Record(received=intent.received, since=intent.since, keys_only=intent.keys_only, listed=intent.keys is not None)
+    if intent.keys:
+        own.keys.extend(map(_key_message, intent.keys))
+    # Parts of a message, one behind the other, are the message.
+    return call + bytes(own.SerializeToString())
+
+
+@lru_cache(maxsize=256)
+def _call(epoch: int, route: str, role: str, method: bytes, path: bytes, kept: Headers, collection: str) -> bytes:
+    """What most writes of a client have in common."""
+    request = pb.Request(method=method, path=path, headers=_messages(kept))
+    return bytes(pb.Record(epoch=epoch, route=route, role=role, request=request, collection=collection).SerializeToString())
 
 
 def decode_head(head: bytes, body: bytes) -> Intent:
