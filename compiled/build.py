@@ -22,6 +22,13 @@ MODULES: Final = (
     *(f"proxy/net/http1/{name}.py" for name in ("bodies", "heads", "inbound", "outbound", "writer")),
     *(f"proxy/net/http2/{name}.py" for name in ("blocks", "connection", "fields", "frames", "inbound", "outbound")),
     *(f"proxy/net/http2/{name}.py" for name in ("sender", "stream")),
+    *(f"proxy/routing/{name}.py" for name in ("hold", "router", "taps", "under_way")),
+    *(f"proxy/mirror/{name}.py" for name in ("backlog", "damage", "entry", "intake", "journal", "mirror", "plan", "pulse")),
+    *(f"proxy/mirror/{name}.py" for name in ("record", "sealed", "window")),
+    "proxy/frontends/grpc.py",
+    *(f"proxy/frontends/milvus/{name}.py" for name in ("calls", "decode_write", "errors", "frontend", "rest", "routes")),
+    *(f"proxy/milvus/{name}.py" for name in ("columns", "status")),
+    *(f"proxy/backends/qdrant/{name}.py" for name in ("ids", "payload", "upsert")),
 )
 """What a call passes through each time. Not proxy/net/upstream.py: tests put upstreams of theirs in its place, as
 subclasses, and a call passes it once."""

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+from proxy.net.form import COMPILED, form
 
 if TYPE_CHECKING:
     from servers.milvus import MilvusServer
@@ -35,3 +37,15 @@ def milvus_lite(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MilvusLite
 
     with MilvusLiteServer(tmp_path_factory.mktemp("milvus-lite")) as server:
         yield server
+
+
+@pytest.fixture
+def set_limit(monkeypatch: pytest.MonkeyPatch) -> Callable[[str, float], None]:
+    """A named limit of a module is another, as far as the module looks it up."""
+
+    def set_limit(name: str, value: float) -> None:
+        if form(name.rpartition(".")[0]) == COMPILED:
+            pytest.skip(f"{name} is part of the machine code, and a test does not wait for it")
+        monkeypatch.setattr(name, value)
+
+    return set_limit

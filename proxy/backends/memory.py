@@ -185,7 +185,7 @@ class MemoryBackend:
         if change.to in self._schemas:
             raise AlreadyExists(f"collection {change.to} exists")
         moved = (
-            replace(point, key=replace(key, collection=change.to)) for key, point in self._space(change.collection).items()
+            replace(point, key=key._replace(collection=change.to)) for key, point in self._space(change.collection).items()
         )
         self._schemas[change.to] = evolved(schema, change)
         self._points[change.to] = {point.key: point for point in moved}

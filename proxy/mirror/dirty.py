@@ -19,7 +19,6 @@ from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Collection, Iterable, Mapping
 from collections.abc import Set as AbstractSet
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from typing import Final, TypeAlias
 
 from proxy.mirror.journal import Journal, Parked
@@ -163,13 +162,13 @@ class DirtyKeys:
     def rename(self, collection: str, to: str) -> None:
         """Its keys, parked ones too, are looked at again under the name that they have now."""
         later = {
-            replace(key, collection=to): "its collection was renamed" for key in self._later if key.collection == collection
+            key._replace(collection=to): "its collection was renamed" for key in self._later if key.collection == collection
         }
         keys = self.of(collection) | {key for key in self._parked if key.collection == collection}
-        self.mark({replace(key, collection=to): "its collection was renamed" for key in keys})
+        self.mark({key._replace(collection=to): "its collection was renamed" for key in keys})
         if later:
             self.mark_later(
-                later, max(self._later[replace(key, collection=collection)][0] for key in later) - self._clock.monotonic()
+                later, max(self._later[key._replace(collection=collection)][0] for key in later) - self._clock.monotonic()
             )
         self.forget(collection)
 

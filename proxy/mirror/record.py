@@ -55,25 +55,24 @@ def encode_head(intent: Intent) -> bytes:
     """All but the body."""
     request = intent.request
     kept = tuple(header for header in request.headers if header[0] in _KEPT)
-    record = pb.Record(epoch=intent.epoch, received=intent.received)
+    own = pb.Record(received=intent.received)
     if intent.keys is not None:
-        record.listed = True
-        record.keys.extend(map(_key_message, intent.keys))
+        own.listed = True
+        own.keys.extend(map(_key_message, intent.keys))
     if intent.since is not None:
-        record.since = intent.since
+        own.since = intent.since
     if intent.keys_only:
-        record.keys_only = True
-    if intent.collection:
-        record.collection = intent.collection
-    return _call(intent.route, intent.role, request.method, request.path, kept) + record.SerializeToString()
+        own.keys_only = True
+    call = _call(intent.epoch, intent.route, intent.role, request.method, request.path, kept, intent.collection)
+    return call + bytes(own.SerializeToString())
 
 
 @lru_cache(maxsize=_CALLS)
-def _call(route: str, role: str, method: bytes, path: bytes, headers: Headers) -> bytes:
-    """The fields of a record that most writes of an application have in common. Encoded messages one behind the other are
-    the encoding of both merged (protobuf, "Encoding", last one wins)."""
+def _call(epoch: int, route: str, role: str, method: bytes, path: bytes, headers: Headers, collection: str) -> bytes:
+    """The fields that most writes of an application have in common. Encoded messages one behind the other are the encoding of
+    both merged (protobuf, "Encoding", last one wins)."""
     request = pb.Request(method=method, path=path, headers=_messages(headers))
-    return pb.Record(route=route, role=role, request=request).SerializeToString()
+    return bytes(pb.Record(epoch=epoch, route=route, role=role, request=request, collection=collection).SerializeToString())
 
 
 def decode_head(head: bytes, body: bytes) -> Intent:

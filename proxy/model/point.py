@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 from uuid import UUID
 
 if TYPE_CHECKING:
@@ -16,9 +16,12 @@ PointId: TypeAlias = int | UUID | str
 """Texts stay texts: `1` is not `"1"`. A frontend whose product knows UUIDs makes them `UUID`."""
 
 
-@dataclass(frozen=True, slots=True)
-class Key:
-    """The identity of a point. `partition` is None in the product's default partition, or where it has none."""
+class Key(NamedTuple):
+    """The identity of a point. `partition` is None in the product's default partition, or where it has none.
+
+    A tuple, since there is one for each point of each write, and it is looked up in sets and tables all the way: made, hashed
+    and compared in C.
+    """
 
     collection: str
     partition: str | None

@@ -47,7 +47,7 @@ class Busy:
         return self.touched.all or bool(self.touched.keys)
 
     def __contains__(self, key: Key) -> bool:
-        return any(replace(key, partition=name) in self.touched.keys for name in (None, *self.partitions))
+        return any(key._replace(partition=name) in self.touched.keys for name in (None, *self.partitions))
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +142,7 @@ def _level(k: int, first: Sequence[Hit], second: Sequence[Hit], busy: Busy) -> R
 
 
 def by_id(key: Key) -> Key:
-    return replace(key, partition=None)
+    return key._replace(partition=None)
 
 
 def _distinct(hits: Iterable[Hit]) -> tuple[Hit, ...]:

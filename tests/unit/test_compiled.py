@@ -1,7 +1,7 @@
-"""The relay as machine code, which the image ships, passes the relay's tests too.
+"""The machine code, which the image ships, passes the tests of the sources too.
 
-By default those of tests/unit/net that need no program of others; with VECFERRY_NIGHTLY=1 all of them, and those of the wire,
-of hostile clients and of the workers.
+By default those of tests/unit/net that need no program of others, and those of a mirrored write's modules; with
+VECFERRY_NIGHTLY=1 all of them, and those of the wire, of hostile clients, of the workers, and the simulation.
 """
 
 from __future__ import annotations
@@ -22,10 +22,15 @@ from proxy.net.form import COMPILED
 
 NIGHTLY: Final = "VECFERRY_NIGHTLY" in os.environ
 NEEDING_OTHERS: Final = tuple(f"--ignore=tests/unit/net/test_net_{name}.py" for name in ("official_clients", "h2spec"))
+OF_WRITES: Final = (
+    *("tests/unit/mirror", "tests/unit/routing", "tests/unit/milvus", "tests/unit/frontends/test_frontends_grpc.py"),
+    *(f"tests/unit/frontends/test_milvus_{name}.py" for name in ("errors", "rest_parts", "routes", "writes")),
+    *(f"tests/unit/backends/qdrant/test_qdrant_{name}.py" for name in ("ids", "payload", "upsert")),
+)
 WHAT: Final = (
-    ("tests/unit/net", "tests/wire", "tests/faults/hostile", "tests/unit/workers")
+    ("tests/unit/net", "tests/faults/simulation", *OF_WRITES, "tests/wire", "tests/faults/hostile", "tests/unit/workers")
     if NIGHTLY
-    else ("tests/unit/net", *NEEDING_OTHERS)
+    else ("tests/unit/net", *NEEDING_OTHERS, *OF_WRITES)
 )
 ALLOWED: Final = (
     "is part of the machine code",

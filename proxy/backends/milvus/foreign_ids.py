@@ -30,14 +30,14 @@ _DOWN: Final = frozenset({Op.LT, Op.LE})
 def stored_id(identity: PointId, kind: IdKind) -> int | str | None:
     """None for what is no id of this kind."""
     match kind, identity:
+        case (IdKind.INT64, int(itself)) | (IdKind.STRING, str(itself)):
+            return itself
         case IdKind.UINT64_OR_UUID, int() if 0 <= identity < _NUMBERS:
             return f"{identity:0{_DIGITS}}"
         case IdKind.UINT64_OR_UUID, UUID():
             return f"{_UUID}{identity}"
         case IdKind.UUID, UUID():
             return str(identity)
-        case (IdKind.INT64, int(itself)) | (IdKind.STRING, str(itself)):
-            return itself
         case _:
             return None
 

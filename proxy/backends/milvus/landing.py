@@ -61,7 +61,7 @@ class Landing:
 
     def stored_keys(self, keys: Iterable[Key]) -> list[Key]:
         ids = ((key, stored_id(key.id, self.schema.id_kind)) for key in keys)
-        return [replace(key, id=found) for key, found in ids if found is not None]
+        return [key._replace(id=found) for key, found in ids if found is not None]
 
     def stored_points(self, points: Sequence[Point]) -> Sequence[Point]:
         """Raises Refused for what the collection cannot hold."""

@@ -37,7 +37,7 @@ def literal(value: bool | int | float | str) -> str:
 
 
 def array(values: Sequence[bool | int | float | str]) -> str:
-    return f"[{', '.join(literal(value) for value in values)}]"
+    return json.dumps(list(values), ensure_ascii=False)
 
 
 def is_number(value: object) -> bool:

@@ -1,4 +1,4 @@
-"""Qdrant as a side: thin I/O. What is sent is made by compile.py and schema.py, what comes back read by parse.py."""
+"""Qdrant as a side: thin I/O. What is sent is made by compile.py, upsert.py and schema.py, what comes back read by parse.py."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Final
 from uuid import UUID
 
-from proxy.backends.qdrant import compile, order
+from proxy.backends.qdrant import compile, order, upsert
 from proxy.backends.qdrant.client import Client
 from proxy.backends.qdrant.features import FEATURES
 from proxy.backends.qdrant.ids import is_own_kind, parse_id, point_id
@@ -82,11 +82,11 @@ class QdrantBackend:
         if not points:
             return
         schema = self._catalog.schema(points[0].key.collection)
-        request = compile.upsert(schema)
+        request: list[upsert.Piece] = [upsert.beginning(schema)]
         for first in range(0, len(points), COMPILED_AT_ONCE):
-            compile.add_points(request, points[first : first + COMPILED_AT_ONCE], schema)
+            request += upsert.pieces(points[first : first + COMPILED_AT_ONCE], schema)
             await asyncio.sleep(0)  # clients are served in between
-        await self._client.update(self._client.points.Upsert, request)
+        await self._client.update(self._client.upsert, b"".join(request))
 
     async def remove(self, keys: Sequence[Key]) -> None:
         if keys:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import cached_property
-from typing import Any
+from typing import Any, Final
 
 from grpc.aio import AioRpcError, Channel
 
@@ -13,6 +13,8 @@ from proxy.backends.qdrant.errors import Call, explain, translate
 from proxy.config import SideConfig
 from proxy.errors import Uncertain
 from proxy.qdrant.sdk import grpc
+
+_UPSERT: Final = "/qdrant.Points/Upsert"
 
 
 class Client:
@@ -30,6 +32,11 @@ class Client:
     @cached_property
     def points(self) -> grpc.PointsStub:
         return grpc.PointsStub(self._channel)  # type: ignore[no-untyped-call]
+
+    @cached_property
+    def upsert(self) -> Any:
+        """`points.Upsert` of a request that is bytes already."""
+        return self._channel.unary_unary(_UPSERT, response_deserializer=grpc.PointsOperationResponse.FromString)
 
     @cached_property
     def collections(self) -> grpc.CollectionsStub:

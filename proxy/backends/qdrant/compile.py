@@ -1,4 +1,4 @@
-"""Operations -> Qdrant's requests. Pure; no request here is sent here."""
+"""Operations -> Qdrant's requests, but for upserts (upsert.py). Pure; no request here is sent here."""
 
 from __future__ import annotations
 
@@ -6,33 +6,21 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 from proxy.backends.qdrant.filter import compile_filter
-from proxy.backends.qdrant.ids import fill_id, is_own_kind, mapped_id, point_id
+from proxy.backends.qdrant.ids import is_own_kind, mapped_id, point_id
 from proxy.backends.qdrant.names import EXACT, ID, PARTITION, addressable, collection_name, field_name, json_path
-from proxy.backends.qdrant.payload import compile_payload, fill
-from proxy.backends.qdrant.vectors import Compiled, compile_query, compile_vectors, declared, fill_vector
+from proxy.backends.qdrant.vectors import compile_query, declared
 from proxy.errors import Refused
 from proxy.model.operation import Consistency, Count, Fetch, Scan, Search
-from proxy.model.point import Key, Point, Vector
+from proxy.model.point import Key, Vector
 from proxy.model.schema import Schema, VectorKind
 from proxy.qdrant.sdk import grpc
 
 # With replicas, the order of two writes to one point is only certain through its leader.
-_ORDERING: Final = grpc.WriteOrdering(type=grpc.WriteOrderingType.Strong)
+ORDERING: Final = grpc.WriteOrdering(type=grpc.WriteOrderingType.Strong)
 _READS: Final[Mapping[Consistency, grpc.ReadConsistency | None]] = {
     Consistency.LATEST: grpc.ReadConsistency(type=grpc.ReadConsistencyType.Majority),
     Consistency.CLIENT: None,
 }
-
-
-def upsert(schema: Schema) -> grpc.UpsertPoints:
-    """Without points yet."""
-    return grpc.UpsertPoints(collection_name=collection_name(schema.collection), wait=True, ordering=_ORDERING)
-
-
-def add_points(request: grpc.UpsertPoints, points: Sequence[Point], schema: Schema) -> None:
-    """Raises Refused for what Qdrant cannot store."""
-    for point, compiled in zip(points, compile_vectors(points, schema), strict=True):
-        _fill_point(request.points.add(), point, compiled, schema)
 
 
 def delete(keys: Sequence[Key], schema: Schema) -> grpc.DeletePoints:
@@ -118,22 +106,8 @@ def _vectors_selector(names: tuple[str, ...] | None, schema: Schema) -> grpc.Wit
     return grpc.WithVectorsSelector(include=grpc.VectorsSelector(names=sorted(known)))
 
 
-def _fill_point(struct: grpc.PointStruct, point: Point, compiled: Compiled, schema: Schema) -> None:
-    vectors, lengths = compiled
-    fill_id(struct.id, mapped_id(point.key, schema))
-    named = struct.vectors.vectors.vectors if vectors.keys() != {""} else {"": struct.vectors.vector}
-    for name, packed in vectors.items():
-        fill_vector(named[name], packed)
-    payload = struct.payload
-    try:
-        for name, value in compile_payload(point.key, point.payload, lengths, schema).items():
-            fill(payload[name], value)
-    except UnicodeEncodeError as error:
-        raise Refused(f"the payload of {point.key.id!r} holds a text that is no Unicode: {error.reason}") from error
-
-
 def _deletion(collection: str, points: grpc.PointsSelector) -> grpc.DeletePoints:
-    return grpc.DeletePoints(collection_name=collection_name(collection), wait=True, points=points, ordering=_ORDERING)
+    return grpc.DeletePoints(collection_name=collection_name(collection), wait=True, points=points, ordering=ORDERING)
 
 
 def _query(search: Search, vector: Vector, schema: Schema) -> grpc.QueryPoints:

@@ -23,20 +23,21 @@ from proxy.qdrant.sdk import grpc
 
 Floats: TypeAlias = npt.NDArray[np.float32]
 Length: TypeAlias = float | list[float]
-Packed: TypeAlias = bytes | list[bytes] | Sparse
-"""One vector as its message wants it: a DenseVector's bytes, those of a multivector's rows, or indices and values."""
+Packed: TypeAlias = memoryview | list[memoryview] | Sparse
+"""One vector as its message wants it: a dense one's float32, those of a multivector's rows, or indices and values."""
 Compiled: TypeAlias = tuple[dict[str, Packed], dict[str, Length]]
 """Of one point: its vectors by name, and the lengths to keep."""
 
 _UNIT_TOLERANCE: Final = 1e-6
 """Qdrant takes a vector whose squared length is this near to 1 as normalised and stores it untouched."""
 _PACKED_FIELD_1: Final = b"\x0a"
-"""The protobuf tag of a packed repeated field with number 1: a dense vector's bytes behind it are the message."""
+"""The protobuf tag of a packed repeated field with number 1: behind it the size and the floats are the message."""
 
 
 def compile_vectors(points: Sequence[Point], schema: Schema) -> list[Compiled]:
     """Raises Refused on an unknown name, another dimension or kind, NaN and infinity."""
     compiled: list[Compiled] = [({}, {}) for _ in points]
+    keeps_lengths = not is_own_kind(schema)
     for name in dict.fromkeys(name for point in points for name in point.vectors):
         field = declared(schema, name)
         holders = [n for n, point in enumerate(points) if name in point.vectors]
@@ -44,7 +45,7 @@ def compile_vectors(points: Sequence[Point], schema: Schema) -> list[Compiled]:
         for n, (vector, length) in zip(holders, _compile_field(field, rows, schema), strict=True):
             vectors, lengths = compiled[n]
             vectors[name] = vector
-            if length is not None and not is_own_kind(schema):
+            if length is not None and keeps_lengths:
                 lengths[name] = length
     return compiled
 
@@ -59,12 +60,12 @@ def compile_query(vector: Vector, schema: Schema, using: str) -> grpc.VectorInpu
 def fill_vector(target: grpc.Vector | grpc.VectorInput, packed: Packed) -> None:
     """In place, for a message that is built first and copied then costs as much again."""
     match packed:
-        case bytes():
-            target.dense.MergeFromString(packed)
+        case memoryview():
+            target.dense.MergeFromString(_dense_message(packed))
         case list():
             target.multi_dense.SetInParent()
             for row in packed:
-                target.multi_dense.vectors.add().MergeFromString(row)
+                target.multi_dense.vectors.add().MergeFromString(_dense_message(row))
         case Sparse(indices, values):
             target.sparse.indices.extend(indices.tolist())
             target.sparse.values.extend(values.tolist())
@@ -94,12 +95,12 @@ def _compile_field(field: VectorField, rows: Sequence[Vector], schema: Schema) -
     if field.kind is VectorKind.MULTI:
         for array in arrays:
             units, lengths = _unit(array, field, where)
-            yield _messages(units), lengths
+            yield _packed(units), lengths
         return
-    units, lengths = _unit(np.stack(arrays), field, where)
+    units, lengths = _unit(np.concatenate(arrays).reshape(len(arrays), -1), field, where)
     each: Sequence[float | None] = lengths or [None] * len(arrays)
-    for message, length in zip(_messages(units), each, strict=True):
-        yield message, None if length == 1.0 else length
+    for packed, length in zip(_packed(units), each, strict=True):
+        yield packed, None if length == 1.0 else length
 
 
 def _dense(row: Vector, field: VectorField, where: str) -> npt.NDArray[Any]:
@@ -138,20 +139,23 @@ def _widened(rows: npt.NDArray[Any], dtype: DType) -> Floats:
     return np.ascontiguousarray(rows, dtype=np.float32)
 
 
-def _messages(rows: Floats) -> list[bytes]:
-    """A DenseVector for each row; all are turned to bytes at once."""
-    raw, size = rows.astype("<f4", copy=False).tobytes(), 4 * rows.shape[1]
-    head = _PACKED_FIELD_1 + _varint(size)
-    return [head + raw[start : start + size] for start in range(0, len(raw), size)]
+def _packed(rows: Floats) -> list[memoryview]:
+    """Each row's floats, where they are."""
+    raw, size = np.ascontiguousarray(rows, "<f4").data.cast("B"), 4 * rows.shape[1]
+    return [raw[start : start + size] for start in range(0, len(raw), size)]
+
+
+def _dense_message(packed: memoryview) -> bytes:
+    return _PACKED_FIELD_1 + varint(len(packed)) + packed
 
 
 def _floats(found: grpc.DenseVector) -> Floats:
-    """Read-only. The reverse of `_messages`: far quicker than a loop over the repeated field."""
+    """Read-only. The reverse of `_dense_message`: far quicker than a loop over the repeated field."""
     raw = found.SerializeToString()
     return np.frombuffer(raw, "<f4", offset=len(raw) - 4 * len(found.data))
 
 
-def _varint(number: int) -> bytes:
+def varint(number: int) -> bytes:
     groups = bytearray()
     while number > 127:
         groups.append(number & 127 | 128)

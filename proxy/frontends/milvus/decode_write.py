@@ -72,7 +72,7 @@ def _points(message: Message, schema: Schema, ids: Sequence[PointId] | None) -> 
 
 
 def _moved(points: Sequence[Point], ids: Sequence[PointId]) -> Iterable[Point]:
-    return (replace(point, key=replace(point.key, id=id)) for point, id in zip(points, ids, strict=False))
+    return (replace(point, key=point.key._replace(id=id)) for point, id in zip(points, ids, strict=False))
 
 
 def _holds_key(message: Message, schema: Schema) -> bool:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 import resource
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -59,8 +60,8 @@ def test_a_long_record_waits_for_its_commit(tmp_path: Path) -> None:
     assert beyond(tmp_path, 0) == [2]
 
 
-def test_a_half_is_begun_anew_only_when_all_of_it_is_committed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(intake, "HALF", 200)  # room for two
+def test_a_half_is_begun_anew_only_when_all_of_it_is_committed(tmp_path: Path, set_limit: Callable[[str, float], None]) -> None:
+    set_limit("proxy.mirror.intake.HALF", 200)  # room for two
     made = Intake(tmp_path / "journal.db")
     assert [made.append(step, row(step, 40), 0) for step in range(1, 7)] == [True] * 4 + [False] * 2
     assert not made.append(7, row(7, 40), 1)

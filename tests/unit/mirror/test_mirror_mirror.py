@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Callable
 
 import pytest
 from fakes.plain_frontend import point, put, remove, request, schema_of
@@ -386,9 +387,9 @@ async def test_what_was_beside_a_delete_by_filter_before_a_restart_cannot_be_tol
     assert "cannot be told" in stage.debts.owed["c"]
 
 
-async def test_a_long_backlog_is_read_back_in_order(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("proxy.mirror.backlog.HELD_ENTRIES", 3)
-    monkeypatch.setattr("proxy.mirror.journal.PAGE_ENTRIES", 4)
+async def test_a_long_backlog_is_read_back_in_order(stage: Stage, set_limit: Callable[[str, float], None]) -> None:
+    set_limit("proxy.mirror.backlog.HELD_ENTRIES", 3)
+    set_limit("proxy.mirror.journal.PAGE_ENTRIES", 4)
     stage.mirror.pause()
     for value in range(40):
         await stage.write(put("c", (value % 7, float(value))))
@@ -398,10 +399,12 @@ async def test_a_long_backlog_is_read_back_in_order(stage: Stage, monkeypatch: p
     assert stage.source.fetched == 0
 
 
-async def test_of_a_long_backlog_only_so_many_bytes_are_in_memory(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_of_a_long_backlog_only_so_many_bytes_are_in_memory(
+    stage: Stage, set_limit: Callable[[str, float], None]
+) -> None:
     size = len(put("c", (0, 0.0)).body)
     for name in ("applier.HANDED_BYTES", "journal.PAGE_BYTES", "backlog.HELD_BYTES"):
-        monkeypatch.setattr(f"proxy.mirror.{name}", 3 * size)
+        set_limit(f"proxy.mirror.{name}", 3 * size)
     stage.mirror.pause()
     held: list[int] = []
     stage.target.before_put = lambda: held.append(stage.mirror._backlog._held_bytes)

@@ -15,7 +15,6 @@ from net_h2_peers import Peer
 from net_h2_peers import Upstream as Http2Server
 
 from proxy.config import ListenTls, RelayConfig, TlsConfig
-from proxy.net.form import COMPILED, form
 from proxy.net.limits import Budget
 from proxy.net.listener import Listener, listen
 from proxy.net.upstream import Upstream
@@ -24,18 +23,6 @@ from proxy.ports import Exchange, RelayTo, Reply, Request, Retry, Tap
 
 def pytest_asyncio_loop_factories() -> dict[str, Callable[[], asyncio.AbstractEventLoop]]:
     return {"uvloop": uvloop.new_event_loop}
-
-
-@pytest.fixture
-def set_limit(monkeypatch: pytest.MonkeyPatch) -> Callable[[str, float], None]:
-    """A named limit of a module is another, as far as the module looks it up."""
-
-    def set_limit(name: str, value: float) -> None:
-        if form(name.rpartition(".")[0]) == COMPILED:
-            pytest.skip(f"{name} is part of the machine code, and a test does not wait for it")
-        monkeypatch.setattr(name, value)
-
-    return set_limit
 
 
 class Everything:
