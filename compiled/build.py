@@ -1,5 +1,6 @@
-"""The relay's modules as machine code, by mypyc: `python compiled/build.py OUT` makes OUT/proxy, a whole copy with them in it.
+"""The modules of the relay and of mirrored writes as machine code, by mypyc: `python compiled/build.py OUT` makes OUT/proxy.
 
+That is a whole copy of the package with them in it.
 Never among the sources: there an edit of a .py beside its .so would silently be without effect.
 Owns: which modules, and how. Not: wheels (protos/build_hook.py), who runs a copy (benchmarks, tests/unit/test_compiled.py).
 """
@@ -30,8 +31,9 @@ MODULES: Final = (
     *(f"proxy/milvus/{name}.py" for name in ("columns", "status")),
     *(f"proxy/backends/qdrant/{name}.py" for name in ("ids", "payload", "upsert")),
 )
-"""What a call passes through each time. Not proxy/net/upstream.py: tests put upstreams of theirs in its place, as
-subclasses, and a call passes it once."""
+"""What a call passes through each time, and a mirrored write. Not proxy/net/upstream.py: tests put upstreams of theirs in its
+place, as subclasses, and a call passes it once. Not proxy/mirror/dirty.py: mypyc knows no asynchronous generators. Not
+proxy/backends/qdrant/vectors.py: there an exception in a generator that is unpacked with a star would be lost."""
 _TYPES: Final = ("--config-file=", "--no-site-packages", "--ignore-missing-imports", "--follow-imports=silent")
 """Types come from our own sources and the standard library only, so that the code does not depend on what is installed."""
 

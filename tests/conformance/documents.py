@@ -68,7 +68,7 @@ def _document(number: int, dynamic: dict[str, Any]) -> Point:
 def _with_natural_id(point: Point) -> Point:
     """The few that are negative, behind all others."""
     assert isinstance(point.key.id, int)
-    return point if point.key.id >= 0 else replace(point, key=replace(point.key, id=1000 - point.key.id))
+    return point if point.key.id >= 0 else replace(point, key=point.key._replace(id=1000 - point.key.id))
 
 
 def _declared(number: int) -> dict[str, Any]:

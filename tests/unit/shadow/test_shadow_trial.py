@@ -273,7 +273,7 @@ async def test_an_answer_of_the_wrong_kind_is_told_and_not_compared(stage: Stage
 async def test_an_id_that_an_answer_holds_twice_counts_once(stage: Stage) -> None:
     await stage.fill(range(50))
     (hits,) = await stage.primary.search(search(9))
-    doubled = ((hits[0], replace(hits[0], key=replace(hits[0].key, partition="old")), *hits[1:]),)
+    doubled = ((hits[0], replace(hits[0], key=hits[0].key._replace(partition="old")), *hits[1:]),)
     found = await stage.trials.run(stage.sample_of(search(), doubled), stage.pair, BARE)
     assert isinstance(found, Searched)
     assert (found.agreement.recall, found.agreement.overlap) == (1.0, 1.0)
