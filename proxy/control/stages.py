@@ -56,7 +56,7 @@ class Stages:
     async def prepare(self) -> None:
         """Creates on the target what is missing there. Idempotent. Raises Refused, AlreadyExists and Unavailable."""
         target = self._sides.at(Place.TARGET).backend
-        await create_collections(target, self._catalog, self._catalog.migrated())
+        await create_collections(target, self._catalog, self._catalog.migrated(), self._mirror)
 
     def _check_finished(self) -> None:
         excluded = self._catalog.excluded()

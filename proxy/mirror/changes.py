@@ -15,6 +15,7 @@ from proxy.mirror.entry import Entry, Reader
 from proxy.mirror.owing import Owing
 from proxy.mirror.pace import Pace
 from proxy.mirror.parts import Parts
+from proxy.mirror.turns import Turns, names_of
 from proxy.model.operation import (
     AddVector,
     ChangeAliases,
@@ -44,16 +45,17 @@ def lane_of(change: SchemaWrite) -> str | None:
 
 
 class SchemaChanges:
-    def __init__(self, parts: Parts, reader: Reader, dirty: DirtyKeys, owing: Owing) -> None:
+    def __init__(self, parts: Parts, reader: Reader, dirty: DirtyKeys, owing: Owing, turns: Turns) -> None:
         self._parts = parts
         self._reader = reader
         self._dirty = dirty
         self._owing = owing
+        self._turns = turns
         self._pace = Pace(parts.clock, parts.config.retry_max)
 
     @property
     def error(self) -> ProxyError | None:
-        return self._pace.error
+        return self._pace.error or self._turns.error
 
     async def apply(self, entry: Entry, change: SchemaWrite) -> None:
         """Retries until the secondary has it or refuses it."""
@@ -63,7 +65,7 @@ class SchemaChanges:
             if (took_effect := happened_of(change, seen, self._parts.catalog.collections())) is None:
                 return
             change = took_effect
-        async with self._dirty.quiet(_collections(change)):
+        async with self._turns.taken(names_of(change)), self._dirty.quiet(_collections(change)):
             await self._parts.catalog.follow(change, entry.seq, last=entry.horizon is not None)
             self._reader.generation += 1
             self._carry_keys(change)
@@ -97,7 +99,7 @@ class SchemaChanges:
         if collection in self._parts.catalog.excluded():
             return
         try:
-            await self._pace.insist(lambda: self._parts.roles.secondary.apply(change))
+            await self._turns.bring(change)
         except Refused as error:
             await self._owing.mark(collection, f"the secondary refuses {type(change).__name__}: {error}")
 

@@ -6,6 +6,7 @@ import asyncio
 import json
 import random
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -200,6 +201,9 @@ class FakeMirror:
     async def settled(self, keys: Collection[Key]) -> None:
         for key in keys:
             await _until(lambda key=key: key not in self.dirty)
+
+    def sending(self, *names: str) -> AbstractAsyncContextManager[None]:
+        return nullcontext()
 
     async def landed_until(self, position: int) -> None:
         await self.known_until(position)
