@@ -246,7 +246,7 @@ def compose(
 def _tasks(config: Config, stored: Stored, sides: Sides, mirror: Mirror, clock: Clock) -> Tasks:
     def roles() -> Roles:
         primary = stored.migration.primary
-        return Roles(sides.at(primary).backend, sides.at(primary.other).backend, stored.migration.epoch)
+        return Roles(sides.at(primary).backend, sides.at(primary.other).backend, stored.migration.epoch, primary)
 
     catalog, checkpoints = stored.catalog, stored.checkpoints
     copying = BackfillSettings(config.backfill, config.mirror.linger)

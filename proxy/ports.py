@@ -24,6 +24,7 @@ from proxy.model.operation import (
     Search,
     Write,
 )
+from proxy.model.place import Place
 from proxy.model.point import Key, Point
 from proxy.model.schema import Product, Schema
 
@@ -331,11 +332,12 @@ class Backend(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Roles:
-    """Who is what in this epoch. A task takes it once, when it starts."""
+    """Who is what in this epoch. A task takes it once, when it starts. `place`: of the primary."""
 
     primary: Backend
     secondary: Backend
     epoch: int
+    place: Place = Place.SOURCE
 
 
 class Touched(Protocol):

@@ -14,7 +14,7 @@ async def create_collections(secondary: Backend, catalog: Catalog, names: Iterab
 
     Raises Refused with every refusal of every collection, and AlreadyExists where one stands there with another schema.
     """
-    schemas = [catalog.schema(name) for name in names]
+    schemas = [catalog.schema(name) for name in names if name in catalog.collections()]
     refusals = [f"{fit.collection}: {why}" for fit in map(secondary.fit, schemas) for why in fit.refusals]
     if refusals:
         raise Refused(f"{secondary.product} cannot hold what the source has: {'; '.join(refusals)}", Reason.UNSUPPORTED)

@@ -13,7 +13,7 @@ from typing import Any
 from proxy.backends.memory import MemoryBackend
 from proxy.clock import SystemClock
 from proxy.errors import NotFound, Uncertain
-from proxy.model.operation import Consistency, CreateCollection, Fetch, Page, Scan
+from proxy.model.operation import Consistency, CreateCollection, Fetch, Page, Scan, SchemaWrite, SetAlias
 from proxy.model.point import Key, Point
 from proxy.model.schema import Schema
 
@@ -79,6 +79,16 @@ class Catalog:
 
     def migrated(self) -> tuple[str, ...]:
         return self.collections()
+
+    def excluded(self) -> frozenset[str]:
+        return frozenset()
+
+    async def apply(self, change: SchemaWrite) -> None:
+        match change:
+            case CreateCollection(schema):
+                self.schemas[schema.collection] = schema
+            case SetAlias(alias, collection):
+                self._aliases[alias] = collection
 
     def aliases(self) -> dict[str, str]:
         return self._aliases
