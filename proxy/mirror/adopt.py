@@ -1,4 +1,4 @@
-"""Takes over a collection of the primary that came there beside the sidecar. Not: which are the application's (whoever asks)."""
+"""Takes over a collection of the primary that came there beside the sidecar. Not: whether it is the application's."""
 
 from __future__ import annotations
 

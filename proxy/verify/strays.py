@@ -54,8 +54,11 @@ async def take_over(subject: Subject, debts: Debts, roles: Roles, patient: Patie
 async def _strays(subject: Subject, debts: Debts, roles: Roles, patient: Patience) -> list[str]:
     if _cannot_reach(roles):
         return []
+    found = await patient(roles.primary.collections)
+    await subject.mirror.known_until(subject.mirror.position)
+    await subject.mirror.settled(())  # one that the application has just made is in the catalog now
     excluded, owed = subject.catalog.excluded(), debts.all()
-    unknown = [name for name in await patient(roles.primary.collections) if not subject.exists(name) and name not in excluded]
+    unknown = [name for name in found if not subject.exists(name) and name not in excluded]
     return unknown if roles.place is Place.SOURCE else [name for name in unknown if name in owed]
 
 

@@ -157,6 +157,20 @@ async def test_an_alias_that_was_given_up_does_not_come_back(stage: Stage) -> No
     await equal(stage)
 
 
+async def test_a_drop_that_may_have_come_before_the_like_was_made_again_is_a_debt(stage: Stage) -> None:
+    """Nobody answered for it; the source has the collection now, and another one than the secondary."""
+    await change(stage, CREATE)
+    await put_at_once(stage, 1.0)
+    await stage.quiet()
+    dropped = stage.begin(DROP)
+    await stage.source.apply(DropCollection("d"))
+    await change(stage, CREATE)
+    stage.mirror.end(dropped, Outcome.UNKNOWN, None)
+    await stage.quiet()
+    assert stage.target.values("d") == {1: 1.0} != stage.source.values("d")
+    assert "drop took effect" in stage.debts.owed["d"]
+
+
 async def test_only_what_may_land_late_is_waited_for(stage: Stage) -> None:
     await change(stage, CREATE, DROP, CREATE)
     await stage.quiet()
