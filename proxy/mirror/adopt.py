@@ -9,7 +9,7 @@ from proxy.store.catalog import StoredCatalog
 
 
 async def adopt(name: str, roles: Roles, catalog: StoredCatalog, mirror: LiveWrites) -> bool:
-    """It and its aliases are at the secondary and in the catalog, where they were not; no point is copied. False: it is gone,
+    """It and its aliases are in the catalog, and at the secondary unless it is left out; no point is copied. False: it is gone,
     or known by now. Raises what the sides raise.
     """
     aliases = [alias for alias, collection in (await roles.primary.aliases()).items() if collection == name]
@@ -22,6 +22,7 @@ async def adopt(name: str, roles: Roles, catalog: StoredCatalog, mirror: LiveWri
             return False
         changes: list[SchemaWrite] = [CreateCollection(schema), *(SetAlias(alias, name) for alias in aliases)]
         for change in changes:
-            await roles.secondary.apply(change)
+            if name not in catalog.excluded():
+                await roles.secondary.apply(change)
             await catalog.apply(change)
     return True

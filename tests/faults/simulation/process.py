@@ -66,7 +66,7 @@ class Process:
         frontend = TalkingFrontend()
         source, target = self._links
         sides = Sides(
-            Side(Place.SOURCE, source.product, source, {"rest": Upstream(frontend, stored.catalog, source)}, 30.0),
+            Side(Place.SOURCE, source.product, source, {"rest": Upstream(frontend, around.source.catalog, source)}, 30.0),
             Side(Place.TARGET, target.product, target, {}, 30.0),
         )
         journal = Journal(self._writer, contents(self._disk.journal), config.journal)

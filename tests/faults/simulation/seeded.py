@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
-from faults.simulation.story import CHANGES, DEATHS, ONE, SLOW_DISK, VERIFIED, Mix, Story
+from faults.simulation.story import CHANGES, DEATHS, MAYFLIES, ONE, SLOW_DISK, VERIFIED, Mix, Story
 
 from proxy.backfill.pipeline import Pipeline
 from proxy.backfill.reader import Batch
@@ -25,6 +25,7 @@ from proxy.mirror.journal import Journal, Told
 from proxy.mirror.mirror import Mirror, Ticket
 from proxy.mirror.plan import Planner
 from proxy.mirror.settle import Settler
+from proxy.mirror.turns import Turns
 from proxy.mirror.window import Window
 from proxy.model.operation import DataWrite
 from proxy.model.place import Place
@@ -140,6 +141,10 @@ def what_was_on_its_way_at_a_death_is_not_looked_at_again(patch: pytest.MonkeyPa
 
 def _recover_without_rechecks(self: DirtyKeys, linger: float) -> None:
     self.mark({**self._journal.found.rechecks, **self._journal.found.dirty})
+
+
+def late_changes_of_schema_are_not_waited_for(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Turns, "may_land", lambda self, names: None)
 
 
 # ---- settle ----
@@ -265,6 +270,7 @@ FAULTS: Mapping[str, Fault] = {
         Fault(late_secondary_writes_are_not_looked_at_again, ONE, 16),
         Fault(late_client_writes_are_not_waited_for, _HASTY, 39),
         Fault(what_was_on_its_way_at_a_death_is_not_looked_at_again, DEATHS, 199),
+        Fault(late_changes_of_schema_are_not_waited_for, MAYFLIES, 20),
         Fault(a_settle_neither_looks_twice_nor_owns_its_keys, ONE, 67),
         Fault(a_backfill_is_blind, ONE, 127),
         Fault(a_checkpoint_runs_ahead, ONE, 6),

@@ -27,6 +27,7 @@ WORLDS = {
     "changes": 40,
     "slow disk": 15,
     "deaths": 25,
+    "mayflies": 25,
     "two": 30,
     "three": 15,
     "race": 60,
