@@ -12,9 +12,8 @@ from pathlib import Path
 from typing import Final
 
 from benchmarks.figures import Figure, Goal, Spread
-from proxy.backfill.target import create_collections
 from proxy.config import BackfillConfig, SideConfig
-from proxy.model.operation import Consistency, Scan
+from proxy.model.operation import Consistency, CreateCollection, Scan
 from proxy.model.point import Point
 from proxy.ports import Backend
 from proxy.products import BACKENDS
@@ -83,7 +82,7 @@ async def measured(source: Server, target: Server, collection: str, state: Path)
         catalog = StoredCatalog(store)
         primary, secondary = (BACKENDS[side.product](side, catalog, sides[0].product) for side in sides)
         await catalog.discover(primary)
-        made = await _timed(lambda: create_collections(secondary, catalog, [collection]))
+        made = await _timed(lambda: secondary.apply(CreateCollection(catalog.schema(collection))))
         pages: list[tuple[Point, ...]] = []
         scan = await _timed(lambda: _scan(primary, collection, pages))
         put = await _timed(lambda: _put(secondary, pages))

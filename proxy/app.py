@@ -57,6 +57,7 @@ from proxy.store.samples import Samples
 from proxy.store.seal import seal_of
 from proxy.store.state_dir import Identity, StateDir
 from proxy.store.store import Store
+from proxy.store.unlanded import Unlanded
 from proxy.tasks.tasks import Tasks
 from proxy.telemetry import logs, traces
 from proxy.verify.repair import Repair
@@ -181,6 +182,7 @@ class Stored:
     store: Store
     catalog: StoredCatalog
     debts: Debts
+    unlanded: Unlanded
     migration: Migration
     ledger: Ledger
     checkpoints: Checkpoints
@@ -194,6 +196,7 @@ class Stored:
             store,
             StoredCatalog(store),
             Debts(store, clock),
+            Unlanded(store),
             Migration(store, clock, config.routing.phase),
             Ledger(store, clock),
             Checkpoints(store),
@@ -216,7 +219,8 @@ def compose(
     secondary = sides.at(primary.place.other) if sides.target else sides.source
     epoch, catalog = stored.migration.epoch, stored.catalog
     roles = mirror_parts.Roles(primary.backend, secondary.backend, epoch)
-    mirror = Mirror(mirror_parts.Parts(journal, frontend, catalog, stored.debts, roles, config.mirror, clock))
+    books = stored.debts, stored.unlanded
+    mirror = Mirror(mirror_parts.Parts(journal, frontend, catalog, *books, roles, config.mirror, clock))
     trials = Trials(frontend, catalog, mirror, clock, config.verify.tolerance)
     shadow = Shadow(trials, stored.samples, Pair(primary.backend, secondary.backend, epoch), config.shadow, clock)
     router = Router(frontend, catalog, sides, mirror, shadow, stored.debts, clock, config)
@@ -242,7 +246,7 @@ def compose(
 def _tasks(config: Config, stored: Stored, sides: Sides, mirror: Mirror, clock: Clock) -> Tasks:
     def roles() -> Roles:
         primary = stored.migration.primary
-        return Roles(sides.at(primary).backend, sides.at(primary.other).backend, stored.migration.epoch)
+        return Roles(sides.at(primary).backend, sides.at(primary.other).backend, stored.migration.epoch, primary)
 
     catalog, checkpoints = stored.catalog, stored.checkpoints
     copying = BackfillSettings(config.backfill, config.mirror.linger)

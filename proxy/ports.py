@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Coroutine, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Protocol, TypeAlias
@@ -23,6 +24,7 @@ from proxy.model.operation import (
     Search,
     Write,
 )
+from proxy.model.place import Place
 from proxy.model.point import Key, Point
 from proxy.model.schema import Product, Schema
 
@@ -332,11 +334,12 @@ class Backend(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Roles:
-    """Who is what in this epoch. A task takes it once, when it starts."""
+    """Who is what in this epoch. A task takes it once, when it starts. `place`: of the primary."""
 
     primary: Backend
     secondary: Backend
     epoch: int
+    place: Place = Place.SOURCE
 
 
 class Touched(Protocol):
@@ -374,6 +377,10 @@ class LiveWrites(Protocol):
 
     async def settled(self, keys: Collection[Key]) -> None:
         """Returns when each has reached the secondary as it was at some moment from now on; parked ones are left aside."""
+
+    def sending(self, *names: str) -> AbstractAsyncContextManager[None]:
+        """Around one try to make these collections or aliases at the secondary: nobody else changes them meanwhile, in the
+        catalog neither, and what is given up is waited for by the next who does."""
 
     async def landed_until(self, position: int) -> None:
         """Returns when no write up to `position` can still land, one whose outcome nobody knows included."""

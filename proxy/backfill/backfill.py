@@ -89,7 +89,7 @@ class Backfill:
     async def _prepare(self, run: _Run, walk: Walk) -> Walk:
         """Makes what is missing on the secondary, and counts what there is to copy."""
         there = [name for name in walk.ahead if name in self._catalog.collections()]
-        await run.patient(create_collections, run.roles.secondary, self._catalog, there)
+        await run.patient(create_collections, run.roles.secondary, self._catalog, there, self._mirror)
         counts = [await self._count(run, name) for name in there]
         return replace(walk, total=walk.total or sum(counts))
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from proxy.backfill.target import create_collections
 from proxy.errors import Refused
+from proxy.mirror.adopt import adopt
 from proxy.mirror.mirror import Mirror
 from proxy.model.phase import Phase
 from proxy.model.place import Place
+from proxy.ports import Roles
 from proxy.routing.phase import PHASES, Step
 from proxy.routing.router import Router
 from proxy.routing.sides import Sides
@@ -47,16 +49,22 @@ class Stages:
     async def _take_latecomers(self) -> None:
         """Collections that were created between the first look and the first mirrored write. Adds only: what the mirror
         sees from now on, it brings to the catalog itself."""
-        source = self._sides.source.backend
+        source, target = self._sides.source.backend, self._sides.at(Place.TARGET).backend
+        roles = Roles(source, target, self._migration.epoch)
         for name in await source.collections():
             if name not in self._catalog.collections():
-                await self._catalog.put(await source.describe(name))
-        await self.prepare()
+                await adopt(name, roles, self._catalog, self._mirror)
 
     async def prepare(self) -> None:
         """Creates on the target what is missing there. Idempotent. Raises Refused, AlreadyExists and Unavailable."""
         target = self._sides.at(Place.TARGET).backend
-        await create_collections(target, self._catalog, self._catalog.migrated())
+        there = await target.collections()
+        for name in self._catalog.migrated():
+            if name not in there and self._debts.verified(name) is not None:
+                await self._debts.mark(
+                    name, f"the target had lost it, and it was made anew there: `vecferry backfill {name}` fills it"
+                )
+        await create_collections(target, self._catalog, self._catalog.migrated(), self._mirror)
 
     def _check_finished(self) -> None:
         excluded = self._catalog.excluded()

@@ -24,6 +24,7 @@ from proxy.mirror.pace import Pace
 from proxy.mirror.parts import Parts
 from proxy.mirror.plan import Plan, Planner
 from proxy.mirror.pulse import Pulse
+from proxy.mirror.turns import Turns
 from proxy.mirror.window import Window
 from proxy.model.operation import DataWrite, Opaque, SchemaWrite
 from proxy.model.point import Key
@@ -43,7 +44,7 @@ INLINE_BYTES: Final = 2**20
 
 
 class Applier:
-    def __init__(self, parts: Parts, reader: Reader, window: Window, backlog: Backlog, dirty: DirtyKeys) -> None:
+    def __init__(self, parts: Parts, reader: Reader, window: Window, backlog: Backlog, dirty: DirtyKeys, turns: Turns) -> None:
         self._parts = parts
         self._reader = reader
         self._window = window
@@ -51,7 +52,7 @@ class Applier:
         self._dirty = dirty
         self._owing = Owing(parts)
         self._planner = Planner(reader, window, dirty, parts.config.filter_expand_limit)
-        self._changes = SchemaChanges(parts, reader, dirty, self._owing)
+        self._changes = SchemaChanges(parts, reader, dirty, self._owing, turns)
         self._lanes: dict[str, deque[Entry]] = {}
         self._handed = 0
         self._handed_bytes = 0

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Collection, Iterable
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Final
 
@@ -21,6 +22,7 @@ from proxy.mirror.parts import Parts
 from proxy.mirror.record import Intent
 from proxy.mirror.settle import Settler
 from proxy.mirror.shed import Shedding
+from proxy.mirror.turns import Turns
 from proxy.mirror.window import Touched, Window
 from proxy.model.operation import Write, collection_of, keys_of
 from proxy.model.point import Key
@@ -46,7 +48,7 @@ class MirrorStatus:
     """`bytes` of bodies in the journal; `last_error`: what holds the mirror up now, "" where nothing does.
 
     `oldest_seconds`: age of the oldest write that the secondary lacks; `dirty_seconds`: for how long a dirty key waits to be
-    settled. `lingering`: writes and keys that are looked at again when nothing that was given up can land any more.
+    settled. `lingering`: writes, keys and names of collections and aliases of which something that was given up may still land.
     """
 
     entries: int
@@ -107,7 +109,8 @@ class Mirror:
         self._window = Window(self._reader, parts.journal.found.position)
         self._dirty = DirtyKeys(parts.journal, parts.clock)
         self._backlog = Backlog(parts.journal, self._window, parts.frontend)
-        self._applier = Applier(parts, self._reader, self._window, self._backlog, self._dirty)
+        self._turns = Turns(parts)
+        self._applier = Applier(parts, self._reader, self._window, self._backlog, self._dirty, self._turns)
         self._settler = Settler(parts, self._dirty)
         self._shedding = Shedding(parts)
         self._recover()
@@ -129,6 +132,7 @@ class Mirror:
             group.create_task(self._journal.broken(), name="mirror.journal")
             group.create_task(self._applier.run(), name="mirror.applier")
             group.create_task(self._settler.run(), name="mirror.settler")
+            group.create_task(self._turns.run(), name="mirror.turns")
             group.create_task(self._shedding.run(), name="mirror.shedding")
 
     # ---- a client's write ----
@@ -284,6 +288,9 @@ class Mirror:
         await self._applied_by_now()
         await self._dirty.cleaned(keys)
 
+    def sending(self, *names: str) -> AbstractAsyncContextManager[None]:
+        return self._turns.sending(*names)
+
     async def landed_until(self, position: int) -> None:
         """No write numbered up to `position` can land on the primary any more, and what became of it is planned."""
         await self._applier.moved.until(lambda: all(seq > position for seq in self._window.open))
@@ -296,9 +303,10 @@ class Mirror:
     # ---- the operator's ----
 
     async def drained(self) -> None:
-        """Until the journal is empty and no key is dirty; parked ones are not waited for."""
-        while self._busy():
+        """Until the journal is empty, no key is dirty and no change of schema may land late; parked keys are not waited for."""
+        while self._busy() or self._turns.lingering:
             await self._journal.until(lambda: not self._journal.entries)
+            await self._turns.landed()
             await self._dirty.changed.until(lambda: not self._dirty.count())
 
     def _busy(self) -> bool:
@@ -320,7 +328,7 @@ class Mirror:
             oldest_seconds=self._oldest_seconds(),
             dirty_keys=self._dirty.count(),
             dirty_seconds=self._dirty.oldest_seconds(),
-            lingering=self.lingering + self._dirty.lingering(),
+            lingering=self.lingering + self._dirty.lingering() + self._turns.lingering,
             parked=len(self._dirty.parked()),
             promise=_PROMISES[config.fsync].format(interval=config.fsync_interval),
             last_error=next((str(error) for error in errors if error is not None), ""),

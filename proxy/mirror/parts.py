@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -36,12 +37,24 @@ class DebtBook(Protocol):
     async def clear(self, collection: str) -> None: ...
 
 
+class UnlandedBook(Protocol):
+    """Names at the secondary of which something sent may still land."""
+
+    def all(self) -> frozenset[str]: ...
+
+    async def begin(self, names: Iterable[str]) -> None:
+        """Durable when it returns."""
+
+    async def end(self, names: Iterable[str]) -> None: ...
+
+
 @dataclass(frozen=True, slots=True)
 class Parts:
     journal: Journal
     frontend: Frontend
     catalog: ChangingCatalog
     debts: DebtBook
+    unlanded: UnlandedBook
     roles: Roles
     config: MirrorConfig
     clock: Clock

@@ -69,6 +69,15 @@ def _with_payload_index(schema: Schema, name: str, index: str | None, told: Any)
     return replace(schema, fields={**schema.fields, name: replace(schema.fields[name], index=index)})
 
 
+def indexed(schema: Schema, field: str) -> bool | None:
+    """Whether a vector or payload field has an index; None where the schema does not tell."""
+    if field in schema.vectors:
+        return bool(schema.vectors[field].index)
+    if INDEXES in schema.native:
+        return field in schema.native[INDEXES]
+    return schema.fields[field].index is not None if field in schema.fields else None
+
+
 def same_collection(a: Schema, b: Schema) -> bool:
     """Whether both hold the same data: indexes, partitions and the product's own settings aside."""
     return _shape(a) == _shape(b) and all(_metrics_agree(a.vectors[name], b.vectors[name]) for name in a.vectors)

@@ -21,6 +21,7 @@ from proxy.store.ledger import Divergence
 from proxy.store.walk import Stretch, Walk, exists, load, save, stretches_of
 from proxy.verify.comparison import Comparison
 from proxy.verify.review import review
+from proxy.verify.strays import still_owed, take_over
 from proxy.verify.subject import Subject
 
 TASK: Final = "verify"
@@ -61,6 +62,8 @@ class Verify:
         run = _Run(roles, Comparison(self._subject, roles, progress), progress, patient)
         await self._until_landed(progress)
         gone = await self._call_by_name(run)
+        if not collections:
+            walk = replace(walk, remaining=(*walk.remaining, *await take_over(self._subject, self._debts, roles, patient)))
         since = self._debts.number()
         walk = replace(walk, total=walk.total or await self._count(run, walk))
         while walk.ahead:
@@ -83,12 +86,14 @@ class Verify:
         strays = [(name, why) for name, why in self._debts.all().items() if not self._subject.exists(name)]
         if not strays:
             return []
-        collections, aliases = await run.patient(run.roles.primary.collections), await run.patient(run.roles.primary.aliases)
+        aliases = await run.patient(run.roles.primary.aliases)
         for name, why in strays:
             if name in aliases:
                 await self._debts.mark(aliases[name], why)
                 await self._debts.clear(name)
-        return [name for name, _ in strays if name not in aliases and name not in collections]
+        nameless = [name for name, _ in strays if name not in aliases]
+        owed = await still_owed(nameless, self._debts, run.roles, run.patient)
+        return [name for name in nameless if name not in owed]
 
     async def _count(self, run: _Run, walk: Walk) -> int:
         """Points of both sides."""

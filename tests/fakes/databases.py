@@ -148,7 +148,7 @@ class Databases:
             self.first.setdefault((point.key.collection, point.payload["v"]), place)
 
 
-_WRITES: Final = frozenset({"put", "remove", "answer"})
+_WRITES: Final = frozenset({"put", "remove", "apply", "answer"})
 
 
 class Remote:

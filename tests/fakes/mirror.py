@@ -6,13 +6,14 @@ import asyncio
 import json
 import random
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
 from proxy.backends.memory import MemoryBackend
 from proxy.clock import SystemClock
 from proxy.errors import NotFound, Uncertain
-from proxy.model.operation import Consistency, CreateCollection, Fetch, Page, Scan
+from proxy.model.operation import Consistency, CreateCollection, Fetch, Page, Scan, SchemaWrite, SetAlias
 from proxy.model.point import Key, Point
 from proxy.model.schema import Schema
 
@@ -78,6 +79,16 @@ class Catalog:
 
     def migrated(self) -> tuple[str, ...]:
         return self.collections()
+
+    def excluded(self) -> frozenset[str]:
+        return frozenset()
+
+    async def apply(self, change: SchemaWrite) -> None:
+        match change:
+            case CreateCollection(schema):
+                self.schemas[schema.collection] = schema
+            case SetAlias(alias, collection):
+                self._aliases[alias] = collection
 
     def aliases(self) -> dict[str, str]:
         return self._aliases
@@ -200,6 +211,9 @@ class FakeMirror:
     async def settled(self, keys: Collection[Key]) -> None:
         for key in keys:
             await _until(lambda key=key: key not in self.dirty)
+
+    def sending(self, *names: str) -> AbstractAsyncContextManager[None]:
+        return nullcontext()
 
     async def landed_until(self, position: int) -> None:
         await self.known_until(position)

@@ -13,6 +13,7 @@ from proxy.model.feature import Feature
 from proxy.model.filter import EVERYTHING, Equals
 from proxy.model.operation import (
     CreateCollection,
+    DropAlias,
     DropCollection,
     DropPartition,
     Opaque,
@@ -41,6 +42,7 @@ ROUTES: Mapping[bytes, Route] = {
     b"/drop": Route(Kind.SCHEMA, "drop"),
     b"/rename": Route(Kind.SCHEMA, "rename"),
     b"/alias": Route(Kind.SCHEMA, "alias"),
+    b"/drop_alias": Route(Kind.SCHEMA, "drop_alias"),
     b"/drop_partition": Route(Kind.SCHEMA, "drop_partition"),
 }
 
@@ -93,6 +95,8 @@ class PlainFrontend:
             return DropCollection(catalog.aliases().get(body["c"], body["c"]))
         if request.path == b"/alias":
             return SetAlias(body["alias"], body["c"])
+        if request.path == b"/drop_alias":
+            return DropAlias(body["alias"])
         collection = catalog.resolve(body["c"])
         return _DECODERS[request.path](collection, body, reply)
 

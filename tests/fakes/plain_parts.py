@@ -1,4 +1,4 @@
-"""A catalog and a book of debts in memory, as durable as the object that holds them."""
+"""A catalog, a book of debts and one of what may still land, in memory, as durable as the object that holds them."""
 
 from __future__ import annotations
 
@@ -69,3 +69,17 @@ class PlainDebts:
 
     async def clear(self, collection: str) -> None:
         self.owed.pop(collection, None)
+
+
+class PlainUnlanded:
+    def __init__(self) -> None:
+        self.names: set[str] = set()
+
+    def all(self) -> frozenset[str]:
+        return frozenset(self.names)
+
+    async def begin(self, names: Iterable[str]) -> None:
+        self.names.update(names)
+
+    async def end(self, names: Iterable[str]) -> None:
+        self.names.difference_update(names)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from fakes.mirror import Slow, Watcher, contents
 from fakes.plain_frontend import ROUTES, PlainFrontend, point, put, remove, request, schema_of
-from fakes.plain_parts import PlainCatalog, PlainDebts
+from fakes.plain_parts import PlainCatalog, PlainDebts, PlainUnlanded
 
 from proxy.backfill.backfill import Backfill, BackfillSettings
 from proxy.clock import SystemClock
@@ -55,7 +55,8 @@ class World:
         self.clock = SystemClock()
         config = MirrorConfig(linger=LINGER)
         roles = MirrorRoles(self.source, self.target, 1)
-        self.mirror = Mirror(Parts(self.journal, PlainFrontend(), self.catalog, PlainDebts(), roles, config, self.clock))
+        books = PlainDebts(), PlainUnlanded()
+        self.mirror = Mirror(Parts(self.journal, PlainFrontend(), self.catalog, *books, roles, config, self.clock))
         self.checkpoints, self.ledger = Checkpoints(self.store), Ledger(self.store, self.clock)
         self.debts = Debts(self.store, self.clock)
         self.subject = Subject(

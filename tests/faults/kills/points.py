@@ -85,7 +85,9 @@ FUNCTIONS: Final[dict[Stir, tuple[str, ...]]] = {
         "proxy.mirror.applier.Applier._finish",
         "proxy.mirror.applier.Applier._let_linger",
         "proxy.mirror.changes.SchemaChanges.apply",
-        "proxy.mirror.changes.SchemaChanges._bring",
+        "proxy.mirror.turns.Turns.bring",
+        "proxy.store.unlanded.Unlanded.begin",
+        "proxy.store.unlanded.Unlanded.end",
         "proxy.mirror.changes.SchemaChanges._carry_debts",
         "proxy.store.catalog.StoredCatalog.apply",
         # SETTLE

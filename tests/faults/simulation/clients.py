@@ -13,6 +13,8 @@ from faults.simulation.story import Mix
 from proxy.ports import Reply, Request
 
 NAME = "c"
+MAYFLY = "m"
+"""A collection that comes and goes."""
 FIRST_VALUE = 1001.0
 
 
@@ -78,6 +80,11 @@ class Pen:
 
     def _remove_where(self, now: float) -> Attempt:
         return Attempt(None, None, now, request("remove_where", NAME, group=self._chance.randrange(3)))
+
+
+def mayfly(value: float) -> tuple[Request, ...]:
+    """One life of it, up to its drop."""
+    return request("create", MAYFLY), put(MAYFLY, (1, value)), request("drop", MAYFLY)
 
 
 async def pause(chance: random.Random, seconds: float) -> None:

@@ -41,7 +41,7 @@ async def _lived(world: World) -> Verdict:
     await world.build()
     clients = (world.client(number) for number in range(world.story.clients))
     troubles = (world.trouble(process) for process in world.processes)
-    await asyncio.gather(*clients, *troubles, carry_out(world))
+    await asyncio.gather(*clients, *troubles, world.mayflies(), carry_out(world))
     await world.quiet()
     verdict = await _judged(world)
     await world.end()
@@ -51,8 +51,11 @@ async def _lived(world: World) -> Verdict:
 async def _judged(world: World) -> Verdict:
     if owed := world.owed():
         await _pay(world)
-    elif differing := world.differences():
-        world.find(f"I3: {shown(differing)} differ and nothing says so")
+    else:
+        if differing := world.differences():
+            world.find(f"I3: {shown(differing)} differ and nothing says so")
+        for stray in world.strays():
+            world.find(f"I3: {stray}, and nothing says so")
     for attempt in world.attempts:
         if attempt.refused and attempt.value is not None and world.landed(attempt.value):
             world.find(f"I4: {attempt.value} was refused and landed")
@@ -72,6 +75,8 @@ async def _pay(world: World) -> None:
     await world.quiet()
     if differing := world.differences():
         world.find(f"I10: verify passed over {shown(differing)}")
+    for stray in world.strays():
+        world.find(f"I10: {stray}, and verify passed over it")
 
 
 # ---- I1: every acknowledged write is on the primary, in an order that the clients saw ----

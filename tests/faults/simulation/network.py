@@ -15,7 +15,7 @@ from typing import Any
 from fakes.sidecar import SourceUpstream, TalkingFrontend
 
 from proxy.backends.memory import MemoryBackend
-from proxy.errors import ProxyError, Unavailable, Uncertain
+from proxy.errors import ProxyError, Refused, Unavailable, Uncertain
 from proxy.model.feature import Feature, Support
 from proxy.model.operation import Consistency, Count, Fetch, Page, Put, Scan, SchemaWrite
 from proxy.model.place import Place
@@ -43,6 +43,15 @@ class Database(MemoryBackend):
     async def put(self, points: Sequence[Point]) -> None:
         await super().put(points)
         self.seen(self.place, points)
+
+    @property
+    def catalog(self) -> Catalog:
+        """What its clients may name."""
+        return self._catalog
+
+    @property
+    def schemas(self) -> dict[str, Schema]:
+        return self._schemas
 
     def points(self, collection: str) -> Mapping[Key, Point]:
         return self._points[collection]
@@ -201,7 +210,10 @@ class Upstream(SourceUpstream):
             return Reply(400, (), b"the source refuses it")
         if request.path == b"/put_auto":
             return await self._with_ids(request)
-        return await super().answer(request)
+        try:
+            return await super().answer(request)
+        except Refused as error:
+            return self._frontend.refuse(request, error)
 
     async def _with_ids(self, request: Request) -> Reply:
         self._link.database.last_id += 1

@@ -31,6 +31,7 @@ from proxy.store.debts import Debts
 from proxy.store.ledger import Ledger
 from proxy.store.migration import Migration
 from proxy.store.samples import Samples
+from proxy.store.unlanded import Unlanded
 
 T = TypeVar("T")
 
@@ -65,7 +66,7 @@ class Process:
         frontend = TalkingFrontend()
         source, target = self._links
         sides = Sides(
-            Side(Place.SOURCE, source.product, source, {"rest": Upstream(frontend, stored.catalog, source)}, 30.0),
+            Side(Place.SOURCE, source.product, source, {"rest": Upstream(frontend, around.source.catalog, source)}, 30.0),
             Side(Place.TARGET, target.product, target, {}, 30.0),
         )
         journal = Journal(self._writer, contents(self._disk.journal), config.journal)
@@ -137,6 +138,7 @@ def _stored(store: VirtualStore, clock: VirtualClock, config: Config) -> Stored:
         store=store,
         catalog=StoredCatalog(store),
         debts=Debts(store, clock),
+        unlanded=Unlanded(store),
         migration=Migration(store, clock, Phase.MIRROR),
         ledger=Ledger(store, clock),
         checkpoints=Checkpoints(store),

@@ -26,7 +26,8 @@ class Story:
     """`wishes`: what the operator of the first sidecar does, one after the other. `hot`: keys that clients write, from 0.
     `begin`: he begins within so many seconds. `pace`: mean seconds between two writes of a client. `slow`: share of the
     messages that are. `crashes`: the number for each sidecar is drawn from these. `outage`: how likely the target is away for
-    a while. `assassin`: how likely a death in the middle of each change of primary is.
+    a while. `assassin`: how likely a death in the middle of each change of primary is. `mayflies`: how often a collection is
+    made, written to and dropped again.
     """
 
     name: str
@@ -42,6 +43,7 @@ class Story:
     crashes: tuple[int, ...] = (0, 0, 1, 2)
     outage: float = 0.3
     assassin: float = 0.0
+    mayflies: int = 0
     linger: float = LINGER
     commits_a_second: float = 200.0
 
@@ -80,6 +82,8 @@ CHANGES = Story(
 SLOW_DISK = Story("slow disk", commits_a_second=0.3)
 DEATHS = Story("deaths", writes=6, hot=8, slow=0.3, begin=3.0, crashes=(2, 3, 4), outage=0.0, mix=Mix(50, 0, 0, 50, 0, 0))
 """Much is on its way at each of many deaths, and lands late."""
+MAYFLIES = Story("mayflies", clients=1, writes=3, wishes=("backfill",) * 3, slow=0.3, crashes=(1, 2, 3), outage=0.1, mayflies=6)
+"""A collection comes and goes beside backfills and deaths, and each of these calls may land late."""
 TWO = Story("two", sidecars=2, clients=4, hot=3, crashes=(0, 0, 0, 1))
 THREE = Story("three", sidecars=3, clients=6, writes=8, hot=4, crashes=(0, 0, 0, 1))
 """Several sidecars between all clients and the same keys."""
@@ -97,4 +101,6 @@ FILTERS = Story(
 )
 """Writes by filter through one sidecar beside writes by another."""
 
-STORIES = {story.name: story for story in (ONE, VERIFIED, CHANGES, SLOW_DISK, DEATHS, TWO, THREE, RACE, PAGES, FILTERS)}
+STORIES = {
+    story.name: story for story in (ONE, VERIFIED, CHANGES, SLOW_DISK, DEATHS, MAYFLIES, TWO, THREE, RACE, PAGES, FILTERS)
+}

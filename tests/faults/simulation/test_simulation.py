@@ -27,6 +27,7 @@ WORLDS = {
     "changes": 40,
     "slow disk": 15,
     "deaths": 25,
+    "mayflies": 25,
     "two": 30,
     "three": 15,
     "race": 60,
@@ -38,9 +39,9 @@ LONGEST_SEARCH = 3000
 the code gives the seeds other worlds."""
 
 NEEDED = {
-    "settle_after_direct_writes": ("race", 8),
-    "settle_after_pages": ("pages", 231),
-    "list_on_the_secondary": ("filters", 211),
+    "settle_after_direct_writes": ("race", 18),
+    "settle_after_pages": ("pages", 122),
+    "list_on_the_secondary": ("filters", 1698),
 }
 """A rule of several sidecars -> the story that shows why, and the seed from which it is looked for."""
 

@@ -12,9 +12,9 @@ from collections.abc import Mapping, Sequence
 from sqlite3 import Connection, OperationalError
 
 import numpy as np
+from fakes.mirror import Catalog
 from fakes.plain_frontend import point, schema_of
-from fakes.plain_parts import PlainCatalog
-from faults.simulation.clients import FIRST_VALUE, NAME, Attempt, Pen, pause
+from faults.simulation.clients import FIRST_VALUE, MAYFLY, NAME, Attempt, Pen, mayfly, pause
 from faults.simulation.network import Database, Network, at_once
 from faults.simulation.process import Process, Surroundings
 from faults.simulation.story import Story
@@ -54,8 +54,9 @@ class World:
         self._deaths: set[asyncio.Task[None]] = set()
 
     async def build(self) -> None:
-        catalog = PlainCatalog([SCHEMA])
+        catalog = Catalog()
         self.source = Database(Place.SOURCE, Product.MILVUS, catalog)
+        catalog.schemas = self.source.schemas  # what it has is what its clients may name
         self.target = Database(Place.TARGET, Product.QDRANT, catalog)
         for side in (self.source, self.target):
             at_once(side.apply(CreateCollection(SCHEMA)))
@@ -128,6 +129,18 @@ class World:
         keys = {*source, *target}
         return [key for key in keys if not equal(source.get(key), target.get(key), SCHEMA, 0.0)]
 
+    def strays(self) -> list[str]:
+        """What the sides do not have alike of the collection that comes and goes."""
+        sides = (self.source, self.target)
+        if len({MAYFLY in side.schemas for side in sides}) > 1:
+            return [f"the {next(side.place for side in sides if MAYFLY in side.schemas)} alone has {MAYFLY}"]
+        if MAYFLY not in self.source.schemas:
+            return []
+        source, target = (side.points(MAYFLY) for side in sides)
+        return [
+            f"{key} of {MAYFLY}" for key in {**source, **target} if not equal(source.get(key), target.get(key), SCHEMA, 0.0)
+        ]
+
     def points(self, place: Place) -> Mapping[Key, Point]:
         return (self.source if place is Place.SOURCE else self.target).points(NAME)
 
@@ -140,6 +153,14 @@ class World:
         for _ in range(self.story.writes):
             await self._write(name, self.chance.choice(self.processes))
             await pause(self.chance, self.story.pace)
+
+    async def mayflies(self) -> None:
+        for life in range(self.story.mayflies):
+            for asked in mayfly(float(life)):
+                process = self.chance.choice(self.processes)
+                reply = await process.ask(asked)
+                self.tell(f"{asked.path.decode()} of {MAYFLY} by {process.name} -> {reply.status if reply else 'nobody knows'}")
+                await pause(self.chance, self.story.pace)
 
     async def _write(self, name: int, process: Process) -> None:
         attempt = self._pen.next(self.clock.monotonic())

@@ -10,16 +10,16 @@ from pathlib import Path
 from typing import Any
 
 from fakes.plain_frontend import PlainFrontend
-from fakes.plain_parts import PlainCatalog, PlainDebts
+from fakes.plain_parts import PlainCatalog, PlainDebts, PlainUnlanded
 
 from proxy.backends.memory import MemoryBackend
 from proxy.clock import SystemClock
 from proxy.config import JournalConfig, MirrorConfig
-from proxy.errors import ProxyError
+from proxy.errors import ProxyError, Uncertain
 from proxy.mirror.journal import Journal
 from proxy.mirror.mirror import Listing, Mirror, Ticket
 from proxy.mirror.parts import Parts, Roles
-from proxy.model.operation import Fetch, Patch, Put, Remove, Write
+from proxy.model.operation import Fetch, Patch, Put, Remove, SchemaWrite, Write
 from proxy.model.point import Key, Point
 from proxy.ports import Frontend, Outcome, Reply, Request
 
@@ -34,6 +34,10 @@ class Watched(MemoryBackend):
         self.puts: list[int] = []
         self.fetched = 0
         self.before_put: Callable[[], Any] = lambda: None
+        self.silent = 0
+        """So many changes of schema get no answer. They land later, at `land`."""
+        self.late: list[SchemaWrite] = []
+        self.applied: list[SchemaWrite] = []
 
     async def put(self, points: Sequence[Point]) -> None:
         self.before_put()
@@ -44,6 +48,20 @@ class Watched(MemoryBackend):
                 raise error
         self.puts.append(len(points))
         await super().put(points)
+
+    async def apply(self, change: SchemaWrite) -> None:
+        if self.silent:
+            self.silent -= 1
+            self.late.append(change)
+            raise Uncertain("no answer")
+        self.applied.append(change)
+        await super().apply(change)
+
+    async def land(self) -> None:
+        """What got no answer takes effect, as often as it was sent."""
+        for change in self.late:
+            await super().apply(change)
+        self.late.clear()
 
     async def fetch(self, fetch: Fetch, *rest: Any) -> dict[Key, Point]:
         self.fetched += 1
@@ -63,11 +81,12 @@ class Stage:
     journal_config: JournalConfig = field(default_factory=JournalConfig)
     config: MirrorConfig = field(default_factory=lambda: MirrorConfig(linger=0.05, retry_max=0.05))
     frontend: Frontend = field(default_factory=PlainFrontend)
+    unlanded: PlainUnlanded = field(default_factory=PlainUnlanded)
 
     def start(self) -> Mirror:
         journal = Journal.open(self.directory, self.journal_config)
         roles = Roles(self.source, self.target, 1)
-        self.parts = Parts(journal, self.frontend, self.catalog, self.debts, roles, self.config, SystemClock())
+        self.parts = Parts(journal, self.frontend, self.catalog, self.debts, self.unlanded, roles, self.config, SystemClock())
         self.mirror = Mirror(self.parts)
         self.working = asyncio.ensure_future(self.mirror.run())
         return self.mirror
@@ -104,6 +123,9 @@ class Stage:
                 await MemoryBackend.put(self.source, points)
             case Remove(keys=keys):
                 await self.source.remove(tuple(keys))
+
+    def journal_entries(self) -> int:
+        return self.parts.journal.entries
 
     async def quiet(self) -> None:
         async with asyncio.timeout(60):

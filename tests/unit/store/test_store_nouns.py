@@ -13,6 +13,7 @@ from proxy.store.debts import Debts
 from proxy.store.keys import dump_key, load_key
 from proxy.store.ledger import Divergence, Ledger
 from proxy.store.migration import Decision, Migration
+from proxy.store.unlanded import Unlanded
 
 IDS = [1, -(2**63), 2**64 - 1, "1", "ä\n", '{"uuid":"x"}', UUID(int=1), str(UUID(int=1))]
 
@@ -47,6 +48,14 @@ async def test_a_debt_survives_and_falls_with_a_clean_pass(shelf):
     found = debts.verified("c")
     assert found is not None
     assert (found.epoch, found.points) == (1, 7)
+
+
+async def test_what_may_still_land_is_known_after_a_death(shelf):
+    unlanded = Unlanded(shelf.store)
+    await unlanded.begin(["a", "b"])
+    await unlanded.begin(["b", "c"])
+    await unlanded.end(["a", "never begun"])
+    assert unlanded.all() == Unlanded(shelf.reopen()).all() == {"b", "c"}
 
 
 async def test_a_debt_that_arose_during_the_pass_stands(shelf):

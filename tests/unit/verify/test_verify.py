@@ -12,8 +12,9 @@ from proxy.config import VerifyConfig
 from proxy.errors import NotFound, Refused, Unavailable
 from proxy.model.feature import Feature, Support
 from proxy.model.operation import Consistency, CreateCollection, Fetch, SetAlias
+from proxy.model.place import Place
 from proxy.model.point import Key, Point
-from proxy.model.schema import Metric, Schema, VectorField, VectorKind
+from proxy.model.schema import Metric, Product, Schema, VectorField, VectorKind
 from proxy.ports import Roles
 from proxy.store.checkpoints import Checkpoints
 from proxy.store.debts import Debts
@@ -41,11 +42,11 @@ class Rig:
         self.watcher, self.clock = Watcher(), FastClock()
         self.checkpoints = Checkpoints(store)
         self.ledger, self.debts = Ledger(store, self.clock), Debts(store, self.clock)
-        self.epoch = 1
+        self.epoch, self.place = 1, Place.SOURCE
         self.subject = Subject(self.roles, mirror, catalog, self.ledger, VerifyConfig(page=4), self.clock)
 
     def roles(self) -> Roles:
-        return Roles(self.mirror.primary, self.mirror.secondary, self.epoch)
+        return Roles(self.mirror.primary, self.mirror.secondary, self.epoch, self.place)
 
     async def fill(self, count: int) -> None:
         for side in (self.mirror.primary, self.mirror.secondary):
@@ -122,11 +123,80 @@ async def test_a_debt_of_an_alias_that_nobody_told_of_becomes_its_collections(ri
     assert set(rig.debts.all()) == {"c"}
 
 
-async def test_a_debt_of_a_collection_that_nobody_told_of_stays(rig):
-    await rig.mirror.primary.apply(CreateCollection(replace(SCHEMA, collection="unknown")))
-    await rig.debts.mark("unknown", "put cannot be understood")
+UNKNOWN = replace(SCHEMA, collection="unknown")
+CANNOT = "put cannot be understood"
+
+
+async def appears(rig: Rig, *points: int) -> None:
+    """A collection at the primary that nobody told of, with an alias."""
+    await rig.mirror.primary.apply(CreateCollection(UNKNOWN))
+    await rig.mirror.primary.apply(SetAlias("other", "unknown"))
+    await rig.mirror.primary.put([Point(Key("unknown", None, n), {"v": np.zeros(2, np.float32)}, {}) for n in points])
+
+
+@pytest.mark.parametrize("owed", ["", "unknown", "other"])
+async def test_a_collection_that_nobody_told_of_is_taken_over_and_its_debt_can_be_paid(rig, owed):
+    await appears(rig, 1, 2)
+    if owed:
+        await rig.debts.mark(owed, CANNOT)
     await rig.verify()
-    assert set(rig.debts.all()) == {"unknown"}
+    assert list(rig.debts.all()) == ["unknown"]
+    assert "`vecferry backfill unknown`" in rig.debts.all()["unknown"]
+    assert await rig.mirror.secondary.aliases() == rig.catalog.aliases() == {"other": "unknown"}
+    await rig.repair()
+    await rig.verify()
+    assert rig.debts.all() == {}
+    assert contents(rig.mirror.primary, "unknown") == contents(rig.mirror.secondary, "unknown")
+
+
+async def test_one_that_is_empty_is_verified_in_the_same_pass(rig):
+    await appears(rig)
+    await rig.debts.mark("unknown", CANNOT)
+    await rig.verify()
+    assert rig.debts.all() == {}
+    assert rig.debts.verified("unknown") is not None
+
+
+async def test_one_that_the_secondary_refuses_is_told_with_what_to_do(rig):
+    class Refusing(Slow):
+        async def apply(self, change):
+            raise Refused("no such type")
+
+    await appears(rig)
+    rig.mirror.secondary = Refusing(rig.catalog)
+    await create(super(Slow, rig.mirror.secondary), rig.catalog)
+    await rig.verify()
+    assert "routing.collections.unknown.phase" in rig.debts.all()["unknown"]
+
+
+async def test_a_resumed_pass_looks_at_what_it_takes_over_too(rig):
+    await appears(rig)
+    await save(rig.checkpoints, TASK, Walk(1, (), (), 40))
+    await rig.verify()
+    assert rig.debts.verified("unknown") is not None
+
+
+async def test_after_a_cutover_to_the_same_product_only_what_is_owed_is_taken_over(rig):
+    rig.place = Place.TARGET
+    await appears(rig)
+    await rig.verify()
+    assert "unknown" not in rig.catalog.collections()
+    await rig.debts.mark("unknown", CANNOT)
+    await rig.verify()
+    assert "unknown" in rig.catalog.collections()
+    assert rig.debts.all() == {}
+
+
+@pytest.mark.parametrize("left_behind", [False, True])
+async def test_after_a_cutover_to_another_product_what_nobody_can_reach_is_not_owed_unless_the_source_has_it(rig, left_behind):
+    rig.place, rig.mirror.secondary.product = Place.TARGET, Product.MILVUS
+    await appears(rig)
+    if left_behind:
+        await rig.mirror.secondary.apply(CreateCollection(UNKNOWN))
+    await rig.debts.mark("unknown", CANNOT)
+    await rig.verify()
+    assert "unknown" not in rig.catalog.collections()
+    assert [("roll back" in why) for why in rig.debts.all().values()] == [True] * left_behind
 
 
 async def around_the_proxy(rig: Rig) -> None:
