@@ -68,6 +68,7 @@ def searched(first: int) -> Iterable[int]:
     return itertools.chain(() if TIMES > 1 else [first], range(LONGEST_SEARCH))
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("name", FAULTS)
 def test_a_fault_put_in_on_purpose_is_noticed(name: str) -> None:
