@@ -28,6 +28,14 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         items.sort(key=lambda item: (item.path not in long, item.path.name if item.path in long else ""))
 
 
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """What passed, and took longer than it must."""
+    for report in terminalreporter.getreports("passed"):
+        for name, why in report.user_properties:
+            if name == "stale":
+                terminalreporter.write_line(f"STALE {report.nodeid} - {why}")
+
+
 @pytest.fixture(scope="session")
 def milvus() -> Iterator[MilvusServer]:
     """One real Milvus for the whole session, started by the first test that asks; tests use collections of their own."""
