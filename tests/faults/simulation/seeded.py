@@ -268,7 +268,7 @@ FAULTS: Mapping[str, Fault] = {
         Fault(a_settle_neither_looks_twice_nor_owns_its_keys, ONE, 128),
         Fault(a_backfill_is_blind, ONE, 127),
         Fault(a_checkpoint_runs_ahead, ONE, 73),
-        Fault(pages_given_up_are_not_settled_at_the_restart, DEATHS, 711),
+        Fault(pages_given_up_are_not_settled_at_the_restart, DEATHS, 245),
         Fault(verify_compares_nothing, VERIFIED),
         Fault(verify_looks_at_one_side_only, VERIFIED),
         Fault(a_change_does_not_drain, CHANGES),
