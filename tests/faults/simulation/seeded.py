@@ -264,7 +264,7 @@ FAULTS: Mapping[str, Fault] = {
         Fault(a_filter_has_no_window, ONE, 59),
         Fault(late_secondary_writes_are_not_looked_at_again, ONE, 16),
         Fault(late_client_writes_are_not_waited_for, _HASTY, 39),
-        Fault(what_was_on_its_way_at_a_death_is_not_looked_at_again, DEATHS, 199),
+        Fault(what_was_on_its_way_at_a_death_is_not_looked_at_again, DEATHS, 698),
         Fault(a_settle_neither_looks_twice_nor_owns_its_keys, ONE, 128),
         Fault(a_backfill_is_blind, ONE, 127),
         Fault(a_checkpoint_runs_ahead, ONE, 73),
