@@ -266,7 +266,7 @@ FAULTS: Mapping[str, Fault] = {
         Fault(late_client_writes_are_not_waited_for, _HASTY, 39),
         Fault(what_was_on_its_way_at_a_death_is_not_looked_at_again, DEATHS, 698),
         Fault(a_settle_neither_looks_twice_nor_owns_its_keys, ONE, 128),
-        Fault(a_backfill_is_blind, ONE, 127),
+        Fault(a_backfill_is_blind, ONE, 570),
         Fault(a_checkpoint_runs_ahead, ONE, 73),
         Fault(pages_given_up_are_not_settled_at_the_restart, DEATHS, 245),
         Fault(verify_compares_nothing, VERIFIED),
