@@ -43,7 +43,7 @@ QUICKLY = 20
 
 NEEDED = {
     "settle_after_direct_writes": ("race", 8),
-    "settle_after_pages": ("pages", 231),
+    "settle_after_pages": ("pages", 1446),
     "list_on_the_secondary": ("filters", 1698),
 }
 """A rule of several sidecars -> the story that shows why, and the seed from which it is looked for."""
