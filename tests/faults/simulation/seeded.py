@@ -262,8 +262,8 @@ FAULTS: Mapping[str, Fault] = {
         Fault(writes_are_compared_by_the_order_of_intents, ONE, 36),
         Fault(writes_are_applied_last_first, ONE, 22),
         Fault(a_filter_has_no_window, ONE, 59),
-        Fault(late_secondary_writes_are_not_looked_at_again, ONE, 16),
-        Fault(late_client_writes_are_not_waited_for, _HASTY, 39),
+        Fault(late_secondary_writes_are_not_looked_at_again, ONE, 23),
+        Fault(late_client_writes_are_not_waited_for, _HASTY, 80),
         Fault(what_was_on_its_way_at_a_death_is_not_looked_at_again, DEATHS, 698),
         Fault(a_settle_neither_looks_twice_nor_owns_its_keys, ONE, 128),
         Fault(a_backfill_is_blind, ONE, 570),
@@ -273,7 +273,7 @@ FAULTS: Mapping[str, Fault] = {
         Fault(verify_looks_at_one_side_only, VERIFIED),
         Fault(a_change_does_not_drain, CHANGES),
         Fault(a_change_does_not_hold, _SLOW_CHANGES),
-        Fault(a_change_does_not_wait_for_what_may_land_late, _LATE_CHANGES, 197),
+        Fault(a_change_does_not_wait_for_what_may_land_late, _LATE_CHANGES, 52),
         Fault(an_epoch_is_not_durable, CHANGES),
     )
 }
