@@ -20,6 +20,24 @@ settings.register_profile(
 settings.load_profile("vecferry")
 
 
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Beside other workers files that take long come first: begun last, they would leave the others without work. By name, so
+    that those which wait for a server and those which compute are mixed.
+    """
+    if hasattr(config, "workerinput"):
+        long = {item.path for item in items if item.get_closest_marker("slow") or item.get_closest_marker("milvus")}
+        items.sort(key=lambda item: (item.path not in long, item.path.name if item.path in long else ""))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """What passed, and took longer than it must."""
+    for report in terminalreporter.getreports("passed"):
+        for name, why in report.user_properties:
+            if name == "stale":
+                terminalreporter.write_line(f"STALE {report.nodeid} - {why}")
+
+
 @pytest.fixture(scope="session")
 def milvus() -> Iterator[MilvusServer]:
     """One real Milvus for the whole session, started by the first test that asks; tests use collections of their own."""

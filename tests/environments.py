@@ -8,6 +8,7 @@ from __future__ import annotations
 import fcntl
 import shutil
 import subprocess
+import sys
 import venv
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -28,9 +29,10 @@ def python(name: str, *requirements: str) -> Path:
     """The interpreter of the environment `name`. What pip takes: packages, options. Raises NoClient."""
     with _to_be_made(PYTHONS / name, requirements) as folder:
         if folder is not None:
-            venv.create(folder, with_pip=True, clear=True)
-            command = [folder / "bin" / "python", "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-            _install([*command, *requirements], folder)
+            venv.create(folder, clear=True)
+            # Our own pip, and only what is imported is compiled: a third of the time.
+            pip = [sys.executable, "-m", "pip", "--python", folder / "bin" / "python", "--quiet", "--disable-pip-version-check"]
+            _install([*pip, "install", "--no-compile", *requirements], folder)
     return PYTHONS / name / "bin" / "python"
 
 

@@ -78,6 +78,7 @@ def demo(tmp_path: Path) -> Iterator[Demo]:
         demo.process.wait()
 
 
+@pytest.mark.slow
 def test_a_ctrl_c_ends_it_and_all_that_it_started(demo: Demo) -> None:
     assert demo.after(lambda: demo.process.send_signal(signal.SIGINT)) == 130, demo.output
     assert "everything is stopped" in demo.output

@@ -31,6 +31,7 @@ def _groups() -> Iterator[tuple[Point, ...]]:
             yield tuple(points[first : first + AT_ONCE])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("points", tuple(_groups()), ids=lambda points: f"from {points[0]}")
 async def test_a_death_at_any_point_loses_nothing(tmp_path: Path, forks: Forks, points: tuple[Point, ...]) -> None:
     async with World(tmp_path, forks, SEED).running() as world:

@@ -26,6 +26,7 @@ SETTLED_EVERY = 10
 STIRS = (Stir.WRITES, Stir.BACKFILL, Stir.VERIFY, Stir.CHANGE, Stir.PHASE)
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(300 + 3 * KILLS)
 @pytest.mark.parametrize("seed", range(SEED, SEED + WORLDS))
 async def test_deaths_at_any_moment_lose_nothing(tmp_path: Path, forks: Forks, seed: int) -> None:

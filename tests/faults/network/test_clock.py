@@ -6,6 +6,8 @@ import sys
 from pathlib import Path
 from typing import Final
 
+import pytest
+
 from tests.faults.network.ways import Place, Ways
 from tests.migration.load import Load
 from tests.migration.world import EASY
@@ -17,6 +19,7 @@ ROWS: Final = 200
 WANDERING: Final = [sys.executable, "-m", "tests.faults.network.wandering"]
 
 
+@pytest.mark.slow
 def test_a_migration_succeeds_while_the_clock_jumps(tmp_path: Path) -> None:
     with (
         MilvusFacade() as source,

@@ -123,6 +123,15 @@ async def test_a_debt_of_an_alias_that_nobody_told_of_becomes_its_collections(ri
     assert set(rig.debts.all()) == {"c"}
 
 
+@pytest.mark.parametrize(("says", "debts"), [((75, 75, 0), []), ((3, 75, 3, 75, 75), ["3 rows"]), ((0, 75), [])])
+async def test_only_rows_that_every_look_finds_are_hidden_ones(rig, says, debts):
+    """Beside writes Milvus 2.3 counts more than there is, now and then."""
+    rig.mirror.primary.miscounts = iter(says)
+    await rig.verify()
+    assert [why[:6] for why in rig.debts.all().values()] == debts
+    assert (rig.debts.verified("c") is None) == bool(debts)
+
+
 UNKNOWN = replace(SCHEMA, collection="unknown")
 CANNOT = "put cannot be understood"
 
@@ -139,6 +148,7 @@ async def test_a_collection_that_nobody_told_of_is_taken_over_and_its_debt_can_b
     await appears(rig, 1, 2)
     if owed:
         await rig.debts.mark(owed, CANNOT)
+
     await rig.verify()
     assert list(rig.debts.all()) == ["unknown"]
     assert "`vecferry backfill unknown`" in rig.debts.all()["unknown"]
