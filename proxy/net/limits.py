@@ -77,6 +77,7 @@ class Flood(Enum):
     RESET = "RST_STREAM"
     EMPTY = "empty DATA"
     IDLE = "PRIORITY or unknown"
+    GIVEN_UP = "RST_STREAM of ours to an upstream"
 
 
 FLOODS: Final[Mapping[Flood, int]] = {
@@ -85,6 +86,7 @@ FLOODS: Final[Mapping[Flood, int]] = {
     Flood.RESET: 1000,  # a client may cancel all its streams at once
     Flood.EMPTY: 1000,
     Flood.IDLE: 1000,
+    Flood.GIVEN_UP: 100,  # clients share the connection, and an upstream that counts the resets of all would end it
 }
 """Frames in a second."""
 

@@ -111,6 +111,7 @@ class UpstreamConnection(Connection[UpstreamStream]):
     def give_up(self, stream: UpstreamStream) -> None:
         if self.streams.get(stream.id) is stream:
             self.reset(stream, Code.CANCEL)
+            self.draining |= self._rates.exceeded(Flood.GIVEN_UP, self._loop.time())
         self.release(stream)
 
     def release(self, stream: UpstreamStream) -> None:

@@ -35,6 +35,8 @@ ENDS: Final = {
     "many large heads": "left",
 }
 """Of the attacks that do not end with CALM, or after some time."""
+RESETTING: Final = 6
+"""Connections for each kind of reset."""
 SLOW: Final = ("slow heads", "slow heads in HTTP/2", "no SETTINGS")
 LEAST_IDLE: Final = 1000
 MOST: Final = 150 * 2**20
@@ -136,6 +138,22 @@ def test_hostile_clients_cost_bounded_memory_and_no_call_of_an_ordinary_one(side
     assert client.errors == []
     assert memory.cost < MOST
     sidecar.stop()
+
+
+@pytest.mark.slow
+def test_clients_that_reset_together_cost_an_ordinary_one_no_call(sidecar: Sidecar) -> None:
+    """Each stays below what a connection may reset, or is ended for it; the source counts those of all together."""
+    with Ordinary(sidecar.url) as client:
+        client.works()
+        for _ in range(2):
+            ends = asyncio.run(_together(sidecar.port, "rapid reset", "resets that we are made to send"))
+            assert ends == [CALM] * 2 * RESETTING
+            client.works()
+    assert client.errors == []
+
+
+async def _together(port: int, *names: str) -> list[object]:
+    return await asyncio.gather(*(ATTACKS[name](port) for name in names for _ in range(RESETTING)))
 
 
 async def _all_at_once(port: int) -> dict[str, object]:

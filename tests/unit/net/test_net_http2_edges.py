@@ -10,12 +10,14 @@ import pytest
 from h2.errors import ErrorCodes
 from h2.settings import SettingCodes
 from net_frames import PREFACE, frame
-from net_h2_peers import GRPC, Peer
+from net_h2_peers import GRPC, Peer, echo
 
 from proxy.net.ends import Version
 from proxy.net.http2.fields import encode
+from proxy.net.limits import FLOODS, Flood
 
 HEADERS, TRAILING = 1, 4
+RESETS = 3 * FLOODS[Flood.GIVEN_UP]
 END_STREAM = 1
 
 
@@ -205,6 +207,28 @@ async def test_a_ping_passes_beside_a_body_that_is_not_read(h2_server, start, h2
     await client.until(lambda: sum(len(client.body(1 + 2 * n)) for n in range(20)) == 65_535)
     client.send(lambda c: c.ping(b"overtake"))
     assert (await client.first(h2.events.PingAckReceived)).ping_data == b"overtake"
+
+
+async def test_a_connection_that_was_made_to_reset_many_streams_is_left_for_another(h2_server, start, h2_connect):
+    """An upstream may end one that resets too many, with the calls of others on it."""
+    proxy = await start(h2_server.url)
+    hasty, calm = await h2_connect(proxy), await h2_connect(proxy)
+    h2_server.on = lambda peer, event: None
+    calm.request(1, b"x")
+    await h2_server.came.wait()
+    first = h2_server.peers[0]
+    await first.first(h2.events.StreamEnded)
+    for stream_id in range(1, 2 * RESETS, 2):
+        hasty.request(stream_id, None)
+        hasty.send(lambda h2, stream_id=stream_id: h2.reset_stream(stream_id, ErrorCodes.CANCEL))
+        await asyncio.sleep(0)
+    h2_server.on = echo
+    hasty.request(2 * RESETS + 1, b"y")
+    await hasty.first(h2.events.StreamEnded, 2 * RESETS + 1)
+    assert len(h2_server.peers) > 1
+    assert len(first.of(h2.events.StreamReset)) <= FLOODS[Flood.GIVEN_UP] + 1
+    first.send(lambda h2: h2.send_headers(1, [(":status", "200")], end_stream=True))
+    await calm.first(h2.events.StreamEnded, 1)
 
 
 async def test_what_came_before_a_reset_in_the_same_read_is_passed_on_before_it(h2_server, start, h2_connect):
