@@ -19,7 +19,8 @@ from typing import Final
 ROOT: Final = Path(__file__).parents[1]
 MODULES: Final = (
     *(f"proxy/net/{name}.py" for name in ("ended", "ends", "exchange", "limits", "pieces", "pool", "refusal", "relaying")),
-    *(f"proxy/net/{name}.py" for name in ("serving", "tapped", "tried")),
+    *(f"proxy/net/{name}.py" for name in ("listener", "serving", "tapped", "tried")),
+    "proxy/door.py",
     *(f"proxy/net/http1/{name}.py" for name in ("bodies", "heads", "inbound", "outbound", "writer")),
     *(f"proxy/net/http2/{name}.py" for name in ("blocks", "connection", "fields", "frames", "inbound", "outbound")),
     *(f"proxy/net/http2/{name}.py" for name in ("sender", "stream")),
@@ -28,6 +29,7 @@ MODULES: Final = (
     *(f"proxy/mirror/{name}.py" for name in ("record", "sealed", "window")),
     "proxy/frontends/grpc.py",
     *(f"proxy/frontends/milvus/{name}.py" for name in ("calls", "decode_write", "errors", "frontend", "rest", "routes")),
+    "proxy/frontends/qdrant/routes.py",
     *(f"proxy/milvus/{name}.py" for name in ("columns", "status")),
     *(f"proxy/backends/qdrant/{name}.py" for name in ("ids", "payload", "upsert")),
 )

@@ -68,6 +68,8 @@ class Router:
         self.grants = Grants()
         self._seen: Mapping[Action, dict[str, int]] = {action: {} for action in Action}
         self._routes: dict[str, Route] = {}
+        self._plain: dict[tuple[str, str], RelayTo] = {}
+        """By role and route: what is only relayed to the primary, most calls, is told the same each time."""
         self._frontend = frontend
         self._catalog = catalog
         self._sides = sides
@@ -122,6 +124,7 @@ class Router:
         self._phase = phase
         self._row = PHASES[phase]
         self._primary = self._sides.at(self._row.primary)
+        self._plain.clear()
         same_product = self._primary.product is self._frontend.product
         self._actions = actions(self._row, same_product=same_product)
         self._ways = {kind: _Way(action, self._do[action], self._seen[action]) for kind, action in self._actions.items()}
@@ -225,7 +228,10 @@ class Router:
     # ---- where to ----
 
     def _to_primary(self, role: str, route: Route) -> RelayTo:
-        return RelayTo(self._primary.upstreams[role], route.retry)
+        to = self._plain.get((role, route.name))
+        if to is None:
+            to = self._plain[role, route.name] = RelayTo(self._primary.upstreams[role], route.retry)
+        return to
 
     def _to_source(self, role: str, route: Route) -> RelayTo:
         return RelayTo(self._sides.source.upstreams[role], route.retry)
