@@ -33,7 +33,7 @@ class Checkpoints:
 
     async def clear(self) -> None:
         """Every task begins anew."""
-        await self._store.run(lambda db: db.execute("delete from checkpoints"))
+        await self._store.run(_clear)
 
 
 def _place(task: str) -> bytes:
@@ -55,6 +55,10 @@ def _read(db: sqlite3.Connection, task: str) -> bytes | None:
 
 def _write(db: sqlite3.Connection, task: str, sealed: bytes) -> None:
     db.execute("insert or replace into checkpoints (task, document) values (?, ?)", (task, sealed))
+
+
+def _clear(db: sqlite3.Connection) -> None:
+    db.execute("delete from checkpoints")
 
 
 def _delete(db: sqlite3.Connection, task: str) -> None:

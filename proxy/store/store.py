@@ -24,6 +24,7 @@ T = TypeVar("T")
 class Store:
     """`await store.run(work)` calls `work(connection)` in the store's thread, inside one durable transaction.
 
+    `work` returns no cursor: one that ends in another thread resets a statement that the store's thread may be using.
     Raises Unavailable when the disk refuses (full, read-only), Broken when the file is damaged.
     """
 
@@ -68,6 +69,8 @@ class Store:
             self._db.execute("begin immediate")
             try:
                 result = work(self._db)
+                if isinstance(result, sqlite3.Cursor):
+                    raise TypeError("a cursor must not leave the store's thread")
             except BaseException:
                 self._db.execute("rollback")
                 raise

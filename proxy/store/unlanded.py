@@ -13,6 +13,8 @@ from typing import Final
 from proxy.store.store import Store
 
 _TABLE: Final = "create table if not exists unlanded (name text primary key)"
+_ADD: Final = "insert or ignore into unlanded (name) values (?)"
+_REMOVE: Final = "delete from unlanded where name = ?"
 
 
 class Unlanded:
@@ -30,17 +32,17 @@ class Unlanded:
         """Before anything is sent. Durable when it returns."""
         added = tuple(set(names) - self._names)
         self._names.update(added)
-        await self._store.run(lambda db: db.executemany("insert or ignore into unlanded (name) values (?)", _rows(added)))
+        await self._store.run(lambda db: _write(db, _ADD, added))
 
     async def end(self, names: Iterable[str]) -> None:
         """What was sent has been answered, or can land no more."""
         gone = tuple(self._names.intersection(names))
         self._names.difference_update(gone)
-        await self._store.run(lambda db: db.executemany("delete from unlanded where name = ?", _rows(gone)))
+        await self._store.run(lambda db: _write(db, _REMOVE, gone))
 
 
-def _rows(names: Iterable[str]) -> list[tuple[str]]:
-    return [(name,) for name in names]
+def _write(db: sqlite3.Connection, sql: str, names: Iterable[str]) -> None:
+    db.executemany(sql, [(name,) for name in names])
 
 
 def _load(db: sqlite3.Connection) -> set[str]:

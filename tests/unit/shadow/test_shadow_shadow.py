@@ -204,12 +204,12 @@ async def test_what_a_trial_of_the_last_epoch_found_is_not_counted(stage: Stage)
 async def test_a_store_that_refuses_loses_nothing(stage: Stage) -> None:
     await stage.fill(range(50))
     shadow = stage.shadow()
-    await stage.store.run(lambda db: db.execute("alter table samples rename to away"))
+    await stage.store.run(lambda db: db.execute("alter table samples rename to away").fetchall())
     await tried(shadow, await stage.sample(search()))
     status = shadow.status()
     assert status.unwritten == 1
     assert "state database" in status.last_error
-    await stage.store.run(lambda db: db.execute("alter table away rename to samples"))
+    await stage.store.run(lambda db: db.execute("alter table away rename to samples").fetchall())
     await shadow.flush()
     assert shadow.status().unwritten == 0
     assert "books" in Samples(stage.store, keep=100).figures(1)

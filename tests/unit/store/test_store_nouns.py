@@ -140,3 +140,10 @@ async def test_an_epoch_follows_from_the_last(shelf, epoch, primary):
     with pytest.raises(Broken, match="cannot follow"):
         await migration.commit_epoch(epoch, primary, Phase.CUTOVER, Decision("ann"))
     assert migration.epoch == 1
+
+
+async def test_no_cursor_leaves_the_stores_thread(shelf):
+    """Freed by the loop, it would reset a statement that the thread may be using: SQLite then calls that a misuse."""
+    with pytest.raises(TypeError, match="cursor"):
+        await shelf.store.run(lambda db: db.execute("select 1"))
+    await Checkpoints(shelf.store).clear()
