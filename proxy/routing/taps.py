@@ -77,9 +77,9 @@ class WriteTap:
         loop does in its next turn it does before it writes, so the outcome is left to the turn after that. A death in between
         leaves the outcome unknown; so does a write of the same key that comes in between: both are settled."""
         self._ends_later = True
-        go(None)
         loop = asyncio.get_running_loop()
-        loop.call_soon(loop.call_soon, self._end_late, reply)
+        loop.call_soon(loop.call_soon, self._end_late, reply)  # before the reply goes, so that it ends whatever becomes of that
+        go(None)
 
     def _end_late(self, reply: Reply | None) -> None:
         self._end(self._outcome(reply), reply)

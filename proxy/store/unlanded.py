@@ -31,14 +31,15 @@ class Unlanded:
     async def begin(self, names: Iterable[str]) -> None:
         """Before anything is sent. Durable when it returns."""
         added = tuple(set(names) - self._names)
-        self._names.update(added)
-        await self._store.run(lambda db: _write(db, _ADD, added))
+        if added:
+            await self._store.run(lambda db: _write(db, _ADD, added))
+            self._names.update(added)  # only now: where the disk refuses, the next try has it to write still
 
     async def end(self, names: Iterable[str]) -> None:
         """What was sent has been answered, or can land no more."""
         gone = tuple(self._names.intersection(names))
-        self._names.difference_update(gone)
         await self._store.run(lambda db: _write(db, _REMOVE, gone))
+        self._names.difference_update(gone)
 
 
 def _write(db: sqlite3.Connection, sql: str, names: Iterable[str]) -> None:

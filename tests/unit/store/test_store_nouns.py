@@ -4,7 +4,7 @@ from uuid import UUID
 
 import pytest
 
-from proxy.errors import Broken
+from proxy.errors import Broken, Unavailable
 from proxy.model.phase import Phase
 from proxy.model.place import Place
 from proxy.model.point import Key
@@ -147,3 +147,13 @@ async def test_no_cursor_leaves_the_stores_thread(shelf):
     with pytest.raises(TypeError, match="cursor"):
         await shelf.store.run(lambda db: db.execute("select 1"))
     await Checkpoints(shelf.store).clear()
+
+
+async def test_a_name_that_the_disk_refused_once_is_written_by_the_next_try(shelf):
+    unlanded = Unlanded(shelf.store)
+    await shelf.store.run(lambda db: db.execute("alter table unlanded rename to away").fetchall())
+    with pytest.raises(Unavailable):
+        await unlanded.begin(["c"])
+    await shelf.store.run(lambda db: db.execute("alter table away rename to unlanded").fetchall())
+    await unlanded.begin(["c"])
+    assert Unlanded(shelf.reopen()).all() == {"c"}
