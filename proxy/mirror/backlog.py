@@ -63,13 +63,13 @@ class Backlog:
         return self._ready.popleft()
 
     async def _read_back(self) -> None:
+        behind = self._journal.progress.written
         page = await self._journal.page(self._cursor)
         for stored in page:
             self._restore(stored)
         self._spilled = self._cursor < self._journal.ended
         if self._spilled and not page:
-            # The outcomes are on their way to the disk.
-            behind = self._journal.progress.written
+            # The outcomes were on their way to the disk, and may have arrived meanwhile.
             await self._journal.until(lambda: self._journal.progress.written > behind)
 
     def _restore(self, stored: Stored) -> None:

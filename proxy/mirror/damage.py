@@ -1,27 +1,21 @@
-"""How the journal notices that its files are not what it wrote: pages, rows, tables, and its end.
+"""How the journal notices that its tables are not what it wrote: pages, rows, tables.
 
-Owns: checksums, the watermark. Not: what the tables are (tables), what to do about damage (whoever opens it).
+Owns: checksums. Not: what the tables are (tables), whether the end is there (log), what to do about damage (whoever opens it).
 
 SQLite has checksums for its write-ahead log only, and takes what follows a bad one for a commit that never came: a log that is
-cut, changed or gone opens as an older journal, without a word. So each row carries a checksum, and the number of the last
-commit stands in a file of its own as well, the watermark: a journal that has fewer has lost its end.
+cut, changed or gone opens as an older journal, without a word. So each row carries a checksum; and where the journal's own log
+does not go on where SQLite ends, an end is lost.
 """
 
 from __future__ import annotations
 
-import contextlib
-import os
 import sqlite3
-import zlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from struct import Struct
-from typing import Final
+
+from xxhash import xxh3_64
 
 from proxy.errors import Broken
-
-_MARK: Final = Struct(">QI")
-"""Step, checksum."""
 
 
 def damaged(path: Path, why: object) -> Broken:
@@ -33,12 +27,13 @@ def damaged(path: Path, why: object) -> Broken:
 
 
 def digest(*values: object) -> int:
-    """Of a row's columns. In SQL: `digest(column, ...)`."""
-    total = 0
+    """Of a row's columns, 63 bits: what SQLite's integers hold. In SQL: `digest(column, ...)`."""
+    total = xxh3_64()
     for value in values:
         part = value if isinstance(value, bytes) else repr(value).encode()
-        total = zlib.crc32(part, zlib.crc32(b"%d " % len(part), total))
-    return total
+        total.update(b"%d " % len(part))
+        total.update(part)
+    return total.intdigest() >> 1
 
 
 def check_pages(db: sqlite3.Connection) -> None:
@@ -70,41 +65,3 @@ def check_rows(db: sqlite3.Connection, columns: Mapping[str, Sequence[str]]) -> 
         wrong = db.execute(f"select exists (select 1 from {table} where sum is not digest({', '.join(names)}))").fetchone()
         if wrong[0]:
             raise Broken(f"a row of {table} does not match its checksum")
-
-
-class Watermark:
-    """Beside the journal's file. Written after each commit and never synced: it is for all ends but a loss of power."""
-
-    def __init__(self, path: Path) -> None:
-        self._file = os.open(f"{path}-watermark", os.O_CREAT | os.O_RDWR, 0o600)
-
-    def check(self, step: int) -> None:
-        """`step`: the last that the journal has. Raises Broken where there was a later one, or where nobody can tell."""
-        found = os.pread(self._file, _MARK.size, 0)
-        if not found and step == 0:
-            return
-        marked = unpack_mark(found)
-        if marked is None:
-            raise Broken("its watermark is damaged or gone, so nobody can tell whether it is whole")
-        if marked > step:
-            raise Broken(f"it ends at step {step} and was written up to step {marked}")
-
-    def reach(self, step: int) -> None:
-        # One that stays behind where the disk refuses notices less, and never tells of damage that there is not.
-        with contextlib.suppress(OSError):
-            os.pwrite(self._file, pack_mark(step), 0)
-
-    def close(self) -> None:
-        os.close(self._file)
-
-
-def pack_mark(step: int) -> bytes:
-    return _MARK.pack(step, digest(step))
-
-
-def unpack_mark(packed: bytes) -> int | None:
-    """None where it is damaged or gone."""
-    if len(packed) != _MARK.size:
-        return None
-    step = int(_MARK.unpack(packed)[0])
-    return step if pack_mark(step) == packed else None

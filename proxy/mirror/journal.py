@@ -20,7 +20,6 @@ from proxy.config import JournalConfig
 from proxy.errors import Broken, ConfigError, ProxyError, Uncertain
 from proxy.mirror import tables
 from proxy.mirror.damage import damaged
-from proxy.mirror.intake import RECORD_LIMIT
 from proxy.mirror.pulse import Pulse
 from proxy.mirror.record import OUTCOME_OF, OUTCOMES, Intent
 from proxy.mirror.sealed import DIRTY, PARKED, PLAIN_ROWS, RECHECKS, Rows, check_key
@@ -36,7 +35,9 @@ FILE: Final = "journal.db"
 UNWRITTEN_LIMIT: Final = 64 * 2**20
 """Bytes of bodies that may wait for the disk before new writes wait too."""
 KEYS_AT_ONCE: Final = 500
-"""Keys of an intent that the loop encodes itself; more would hold up everybody."""
+"""Keys of a step that the loop encodes itself; more would hold up everybody."""
+BYTES_AT_ONCE: Final = 256 * 2**10
+"""Of a body that the loop writes itself. A longer one is on its way for long anyhow."""
 PAGE_BYTES: Final = 8 * 2**20
 PAGE_ENTRIES: Final = 1000
 """What is read back at a time; a page holds at least one entry."""
@@ -97,8 +98,6 @@ class Journal:
         self._awaiting_sync: list[tuple[int, int, Told]] = []
         self._unwritten: deque[tuple[int, int]] = deque()
         self._unwritten_bytes = 0
-        self._kept: set[int] = set()
-        """Steps that survive the death of this process before they are committed."""
         self._failing_since: float | None = None
         self._pulse = Pulse()
 
@@ -168,26 +167,18 @@ class Journal:
         size = 0 if intent.keys_only else len(intent.request.body)
         self.entries += 1
         self.bytes += size
-        step = self._written_at_once(seq, intent) if _is_small(intent) else self._submitted(seq, intent)
+        change = Change(tables.APPEND, lambda: (self._sealed.entry(seq, intent),))
+        step = self._writer.submit([change], sync=True, light=_is_light(intent))
         self._unwritten.append((step, size))
         self._unwritten_bytes += size
-        return step
-
-    def _submitted(self, seq: int, intent: Intent) -> int:
-        return self._writer.submit([Change(tables.APPEND, lambda: (self._sealed.entry(seq, intent),))], sync=True)
-
-    def _written_at_once(self, seq: int, intent: Intent) -> int:
-        """Unless the intake has no room just now."""
-        step, kept = self._writer.append(self._sealed.entry(seq, intent))
-        if kept:
-            self._kept.add(step)
         return step
 
     def end(self, seq: int, outcome: Outcome, horizon: int | None, reply: Reply | None) -> int:
         """Its place in the order of outcomes."""
         self.ended = ended = self.ended + 1
         row = ended, seq, OUTCOMES[outcome], horizon
-        self._writer.submit([Change(tables.END, lambda: ((*row, self._sealed.reply(seq, reply)),))], sync=False)
+        change = Change(tables.END, lambda: ((*row, self._sealed.reply(seq, reply)),))
+        self._writer.submit([change], sync=False, light=reply is None or len(reply.body) <= BYTES_AT_ONCE)
         return ended
 
     def move(self, seq: int, horizon: int) -> int:
@@ -248,20 +239,18 @@ class Journal:
     def _put(self, sql: str, table: bytes, marks: Mapping[Key, str]) -> None:
         if marked := tuple(marks.items()):
             change = Change(sql, lambda: [self._sealed.mark(table, key, why) for key, why in marked])
-            self._writer.submit([change], sync=True)
+            self._writer.submit([change], sync=True, light=len(marked) <= KEYS_AT_ONCE)
 
     def _drop(self, sql: str, table: bytes, keys: Iterable[Key]) -> None:
         if gone := tuple(keys):
-            self._writer.submit([Change(sql, lambda: [(self._sealed.key(table, key),) for key in gone])], sync=False)
+            change = Change(sql, lambda: [(self._sealed.key(table, key),) for key in gone])
+            self._writer.submit([change], sync=False, light=len(gone) <= KEYS_AT_ONCE)
 
     # ---- marks of progress ----
 
     def when_written(self, step: int, call: Told) -> None:
         """At once where it is so already. With an error: it is not written, and must not be taken for granted."""
-        if step in self._kept:
-            call(None)
-        else:
-            self._await(self._awaiting_write, self.progress.written, step, call)
+        self._await(self._awaiting_write, self._writer.written, step, call)
 
     def when_durable(self, step: int, call: Told) -> None:
         self._await(self._awaiting_sync, self.progress.durable, step, call)
@@ -282,9 +271,8 @@ class Journal:
     def _advance(self, progress: Progress) -> None:
         self.progress = progress
         while self._unwritten and self._unwritten[0][0] <= progress.written:
-            step, size = self._unwritten.popleft()
+            _, size = self._unwritten.popleft()
             self._unwritten_bytes -= size
-            self._kept.discard(step)
         _tell(self._awaiting_write, progress.written, None)
         _tell(self._awaiting_sync, progress.durable, None)
         if progress.error is None:
@@ -309,8 +297,8 @@ class Journal:
         return max((step for waiting in (self._awaiting_write, self._awaiting_sync) for step, _, _ in waiting), default=0)
 
 
-def _is_small(intent: Intent) -> bool:
-    return len(intent.request.body) <= RECORD_LIMIT and len(intent.keys or ()) <= KEYS_AT_ONCE
+def _is_light(intent: Intent) -> bool:
+    return len(intent.request.body) <= BYTES_AT_ONCE and len(intent.keys or ()) <= KEYS_AT_ONCE
 
 
 def _tell(waiting: list[tuple[int, int, Told]], reached: int, error: ProxyError | None) -> None:

@@ -12,7 +12,6 @@ from typing import Final
 
 from proxy.errors import ConfigError
 from proxy.mirror import tables
-from proxy.mirror.intake import IntentRow
 from proxy.mirror.record import Intent, decode_head, decode_key, decode_reply, encode_head, encode_key, encode_reply
 from proxy.mirror.tables import Row
 from proxy.model.point import Key
@@ -34,7 +33,7 @@ class Rows:
 
     # ---- entries, bound to their number ----
 
-    def entry(self, seq: int, intent: Intent) -> IntentRow:
+    def entry(self, seq: int, intent: Intent) -> Row:
         body = b"" if intent.keys_only else intent.request.body
         head = self._seal.close(_numbered(b"head", seq), encode_head(intent))
         return seq, head, self._seal.close(_numbered(b"body", seq), body)

@@ -7,20 +7,23 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
 from proxy.config import Fsync
-from proxy.errors import Broken, Unavailable
-from proxy.mirror.damage import Watermark, check_pages, check_rows, check_schema, damaged, digest
-from proxy.mirror.intake import Intake, Kept
+from proxy.errors import Broken, ProxyError, Unavailable
+from proxy.mirror.damage import check_pages, check_rows, check_schema, damaged, digest
 
 Row: TypeAlias = tuple[Any, ...]
 
-VERSION: Final = 3
-_SYNCHRONOUS: Final = {Fsync.EVERY_WRITE: "normal", Fsync.INTERVAL: "normal", Fsync.OFF: "off"}
+VERSION: Final = 4
+LOG_LIMIT: Final = 32 * 2**20
+"""Bytes of SQLite's write-ahead log above which it is checkpointed."""
+_PAGE_SIZE: Final = 4096
+_SYNCHRONOUS: Final = {Fsync.EVERY_WRITE: "full", Fsync.INTERVAL: "full", Fsync.OFF: "off"}
+"""What a commit holds leaves the journal's own log for good."""
 
 _OF_THE_DISK: Final = {
     sqlite3.SQLITE_BUSY,
@@ -76,6 +79,11 @@ MARK_LATER: Final = _insert("rechecks", "insert or replace")
 UNMARK_LATER: Final = "delete from rechecks where key = ?"
 PARK: Final = _insert("parked", "insert or replace")
 UNPARK: Final = "delete from parked where key = ?"
+STATEMENTS: Final = (
+    *(APPEND, END, MOVE, REMOVE_ENTRY, REMOVE_OUTCOME, RAISE_FACT),
+    *(MARK, UNMARK, MARK_LATER, UNMARK_LATER, PARK, UNPARK),
+)
+"""Of the journal's steps. Their places are part of the log's format."""
 _PROVE: Final = _insert("seal")
 _FIRST_FACTS: Final = (("version", VERSION), ("position", 0), ("parked", 0), ("step", 0))
 
@@ -88,7 +96,7 @@ OPEN_ENTRIES: Final = "select seq, head, body from entries where seq not in (sel
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One statement over some rows. `rows` is called in the writer's thread, again after a failed commit."""
+    """One statement over some rows. `rows` is called when it is written, again where the disk refused."""
 
     sql: str
     rows: Callable[[], Iterable[Row]]
@@ -98,29 +106,25 @@ def rows(sql: str, *values: Row) -> Change:
     return Change(sql, lambda: values)
 
 
-def create(path: Path, fsync: Fsync, watermark: Watermark, intake: Intake, *, after_power_loss: bool) -> sqlite3.Connection:
-    """Opens the journal's file for writing, checks it, and brings what is in `intake` into it. `after_power_loss`: nobody can
-    tell by the other files whether it is whole.
-
-    Raises Broken with what to do, Unavailable where the disk refuses.
-    """
+def create(path: Path, fsync: Fsync) -> sqlite3.Connection:
+    """Opens the journal's file and checks its pages. Raises Broken, sqlite3.Error, OSError."""
     os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
-    db = _opened(path)
+    db = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=0.05)
     try:
         _tune(db, fsync)
         check_pages(db)
         db.execute("pragma journal_mode=wal")
-        prepare(db)
-        if not after_power_loss:
-            watermark.check(fact(db, "step"))
-            take_over(db, intake.beyond(fact(db, "step")))
-        intake.begin()
-    except (sqlite3.DatabaseError, Broken, OSError) as error:
+    except BaseException:
         db.close()
-        if _is_of_the_disk(error):
-            raise Unavailable(f"the journal {path} cannot be opened: {error}") from error
-        raise damaged(path, error) from error
+        raise
     return db
+
+
+def refused(path: Path, error: Exception) -> ProxyError:
+    """Why it cannot be opened: the disk, or damage and what to do about it."""
+    if _is_of_the_disk(error):
+        return Unavailable(f"the journal {path} cannot be opened: {error}")
+    return damaged(path, error)
 
 
 def _is_of_the_disk(error: Exception) -> bool:
@@ -129,27 +133,10 @@ def _is_of_the_disk(error: Exception) -> bool:
     return isinstance(error, OSError)
 
 
-def take_over(db: sqlite3.Connection, kept: Sequence[Kept]) -> None:
-    """Intents that were not committed when the last process ended. Raises sqlite3.Error."""
-    if kept:
-        transact(db, [rows(APPEND, *(each.row for each in kept)), rows(RAISE_FACT, (kept[-1].step, "step"))])
-
-
-def connect(path: Path, fsync: Fsync) -> sqlite3.Connection:
-    """One more connection to a checked file."""
-    db = _opened(path)
-    _tune(db, fsync)
-    return db
-
-
-def _opened(path: Path) -> sqlite3.Connection:
-    return sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=0.05)
-
-
 def _tune(db: sqlite3.Connection, fsync: Fsync) -> None:
     db.execute(f"pragma synchronous={_SYNCHRONOUS[fsync]}")
-    # Checkpoints are made on purpose (writer), so that none stands in a client's way.
-    db.execute("pragma wal_autocheckpoint=0")
+    db.execute(f"pragma wal_autocheckpoint={LOG_LIMIT // _PAGE_SIZE}")
+    db.execute(f"pragma journal_size_limit={LOG_LIMIT}")
 
 
 def prepare(db: sqlite3.Connection) -> None:
@@ -163,8 +150,12 @@ def prepare(db: sqlite3.Connection) -> None:
     check_rows(db, COLUMNS)
 
 
+def is_new(db: sqlite3.Connection) -> bool:
+    return not db.execute("select exists (select 1 from sqlite_schema where name = 'facts')").fetchone()[0]
+
+
 def _check_version(db: sqlite3.Connection) -> None:
-    if not db.execute("select exists (select 1 from sqlite_schema where name = 'facts')").fetchone()[0]:
+    if is_new(db):
         return
     version = fact(db, "version")
     if version != VERSION:

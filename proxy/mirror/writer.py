@@ -1,43 +1,38 @@
-"""Commits the journal's changes in groups, and makes them durable.
+"""Writes the journal's steps and makes them durable.
 
-Owns: the threads, group commit, fsync, checkpoints. Not: what the changes say (journal), their SQL (tables).
+Owns: two threads, fsync, retries. Not: what the steps say (journal), where they lie (tail, log), SQLite (keeper, tables).
 
-Two marks follow each other. *Written*: committed to the page cache, so it survives the death of this process. An intent may
-do so before it is committed (intake).
-*Durable*: fsynced, so it survives a power cut. One thread commits all that waits in one transaction, without an fsync; a second
-one syncs the write-ahead log while the first goes on. A log that has grown is checkpointed from the reading connection, which
-does not stop the writer; only the short rest, and the log's truncation, is done between two commits.
+Two marks follow each other. *Written*: in the log, in the page cache, so it survives the death of this process. *Durable*:
+synced, so it survives a power cut. What is light the loop writes itself, what somebody waits for at once, the rest at the end
+of its turn; what is not, a thread, and whatever comes before that one is ready. A second thread syncs the log. What
+the log must soon have room for goes into SQLite (keeper), in a third.
 Bound: what is submitted is bounded by whoever submits (Journal.has_room).
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import functools
-import itertools
-import operator
 import os
 import queue
 import sqlite3
 import threading
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum, auto
 from pathlib import Path
-from typing import Final, Protocol, TypeVar
+from typing import Any, Final, Protocol, TypeVar
 
 from proxy.config import Fsync, JournalConfig
 from proxy.errors import Broken, ProxyError, Unavailable
-from proxy.mirror.damage import Watermark
-from proxy.mirror.intake import Intake, IntentRow
-from proxy.mirror.tables import APPEND, RAISE_FACT, Change, Row, connect, create, fact, rows, transact
+from proxy.mirror.keeper import Keeper
+from proxy.mirror.log import Log
+from proxy.mirror.recovery import open_tables
+from proxy.mirror.steps import Step
+from proxy.mirror.tables import Change, fact
+from proxy.mirror.tail import Tail
 
 T = TypeVar("T")
 
-LOG_LIMIT: Final = 32 * 2**20
-"""Bytes of write-ahead log above which it is checkpointed."""
 RETRY_PAUSE: Final = 0.2
 """Seconds between tries while the disk refuses."""
 
@@ -54,14 +49,15 @@ class Progress:
 class Writer(Protocol):
     """Where the journal's changes go; tests have one that works in virtual time."""
 
+    @property
+    def written(self) -> int:
+        """The last step that survives this process's death; `watch` is told later."""
+
     def watch(self, told: Callable[[Progress], None]) -> None:
         """`told` is called in the loop after each step."""
 
-    def submit(self, changes: Sequence[Change], *, sync: bool) -> int:
-        """One atomic step; its number. `sync`: somebody waits until it is durable."""
-
-    def append(self, row: IntentRow) -> tuple[int, bool]:
-        """The step that writes it, somebody waits until it is durable; and whether it survives this process's death already."""
+    def submit(self, changes: Sequence[Change], *, sync: bool, light: bool = True) -> int:
+        """One atomic step; its number. `sync`: somebody waits until it is durable. `light`: the loop may write it."""
 
     async def read(self, query: Callable[[sqlite3.Connection], T]) -> T:
         """Sees what is written. Raises Broken where the file is damaged."""
@@ -69,16 +65,10 @@ class Writer(Protocol):
     def close(self) -> None: ...
 
 
-@dataclass(frozen=True, slots=True)
-class _Step:
-    number: int
-    changes: Sequence[Change]
-    sync: bool
-
-
 class _Order(Enum):
     STOP = auto()
-    TRUNCATE = auto()
+    KEEP = auto()
+    """Bring into SQLite what it lacks: it was tried and the disk refused."""
 
 
 class ThreadWriter:
@@ -86,27 +76,27 @@ class ThreadWriter:
 
     def __init__(self, path: Path, config: JournalConfig, *, after_power_loss: bool = False) -> None:
         self._config = config
-        self._watermark = Watermark(path)
-        self._intake = Intake(path)
+        self._log = Log(path, config.log_bytes)
         try:
-            self._db = create(path, config.fsync, self._watermark, self._intake, after_power_loss=after_power_loss)
+            self._db = open_tables(path, config.fsync, self._log, after_power_loss=after_power_loss)
         except ProxyError:
-            self._watermark.close()
-            self._intake.close()
+            self._log.close()
             raise
-        self._reads = connect(path, config.fsync)
-        self._log = os.open(f"{path}-wal", os.O_RDWR)
         _sync_directory(path.parent)
-        self._steps: queue.SimpleQueue[_Step | _Order] = queue.SimpleQueue()
+        self._number = self._handed = fact(self._db, "step")
+        """The last step submitted, and given to the thread."""
+        self._tail = Tail(self._log, self._number)
+        self._keeper = Keeper(self._db, self._tail)
+        self._waiting: list[Step] = []
+        self._steps: queue.SimpleQueue[list[Step] | _Order] = queue.SimpleQueue()
         self._unsynced: queue.SimpleQueue[int | None] = queue.SimpleQueue()
         self._stopping = threading.Event()
-        self._number = fact(self._db, "step")
-        self._watermark.reach(self._number)
         self._progress = Progress()
         self._posting = threading.Lock()
         self._posted = False
-        self._checkpointing = False
-        self._reader = ThreadPoolExecutor(1, "vecferry-journal-read")
+        self._turn_ends = False
+        self._to_sync = 0
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._threads = [
             threading.Thread(target=self._write, name="vecferry-journal-write", daemon=True),
             threading.Thread(target=self._sync, name="vecferry-journal-sync", daemon=True),
@@ -119,42 +109,92 @@ class ThreadWriter:
 
     # ---- the loop's side ----
 
+    @property
+    def written(self) -> int:
+        return self._tail.written
+
     def watch(self, told: Callable[[Progress], None]) -> None:
         self._told = told
         self._loop = asyncio.get_running_loop()
         for thread in self._threads:
             thread.start()
+        self._at_end_of_turn()
 
-    def submit(self, changes: Sequence[Change], *, sync: bool) -> int:
+    def submit(self, changes: Sequence[Change], *, sync: bool, light: bool = True) -> int:
         self._number += 1
-        self._steps.put(_Step(self._number, changes, sync))
+        self._waiting.append(Step(self._number, changes, sync))
+        if sync or not light:
+            self._pass_on(light=light)
+        else:
+            self._at_end_of_turn()
         return self._number
 
-    def append(self, row: IntentRow) -> tuple[int, bool]:
-        # Before the writer's thread wakes and takes the interpreter.
-        kept = self._intake.append(self._number + 1, row, self._progress.written)
-        return self.submit([rows(APPEND, row)], sync=True), kept
+    def _pass_on(self, *, light: bool) -> None:
+        """What waits, into the log where nothing before it is with the thread, or else to the thread."""
+        steps, self._waiting = self._waiting, []
+        if not (light and self._tail.written >= self._handed and self._wrote(steps)):
+            self._handed = steps[-1].number
+            self._steps.put(steps)
+
+    def _wrote(self, steps: Sequence[Step]) -> bool:
+        """False: the thread is to go on, which waits for room, or tries again and tells."""
+        try:
+            self._tail.write(steps, self._keeper.kept)
+        except OSError:
+            return False
+        if any(step.sync for step in steps):
+            self._to_sync = self._tail.written
+        self._at_end_of_turn()
+        return self._tail.written == steps[-1].number
+
+    def _at_end_of_turn(self) -> None:
+        if not self._turn_ends and self._loop is not None:
+            self._turn_ends = True
+            self._loop.call_soon(self._end_turn)
+
+    def _end_turn(self) -> None:
+        """The last bytes of whoever waited for the log have left before a thread wakes."""
+        if self._stopping.is_set():
+            return
+        if self._waiting:
+            self._pass_on(light=True)
+        self._turn_ends = False
+        if self._to_sync:
+            self._unsynced.put(self._to_sync)
+            self._to_sync = 0
+        self._make_room()
+        self._advance(**self._reached(self._tail.written))
+        self._tell()
 
     async def read(self, query: Callable[[sqlite3.Connection], T]) -> T:
-        try:
-            return await asyncio.get_running_loop().run_in_executor(self._reader, query, self._reads)
-        except sqlite3.DatabaseError as error:
-            raise Broken(f"the journal cannot be read back: {error}") from error
+        while True:
+            try:
+                return await self._keeper.read(query)
+            except Unavailable:
+                await asyncio.sleep(RETRY_PAUSE)
 
     def close(self) -> None:
-        """Commits what is submitted, unless the disk refuses."""
+        """Writes what is submitted, unless the disk refuses; what is in the log the next start finds."""
+        if self._waiting:
+            self._pass_on(light=True)
         self._stopping.set()
         self._steps.put(_Order.STOP)
         for thread in self._threads:
             if thread.ident is not None:
                 thread.join()
-        self._reader.shutdown()
-        self._reads.close()
-        # The log's own descriptor goes last: until then nothing else in this process may open and close the file.
-        self._db.close()
-        os.close(self._log)
-        self._watermark.close()
-        self._intake.close()
+        self._keeper.close()
+        self._log.close()
+
+    # ---- progress, from any thread ----
+
+    def _advance(self, **ahead: Any) -> None:
+        """Numbers only grow, and what is broken stays broken."""
+        with self._posting:
+            before = self._progress
+            if isinstance(before.error, Broken):
+                ahead.pop("error", None)
+            numbers = {name: max(getattr(before, name), ahead[name]) for name in ("written", "durable") if name in ahead}
+            self._progress = replace(before, **ahead | numbers)
 
     def _tell(self) -> None:
         with self._posting:
@@ -162,18 +202,17 @@ class ThreadWriter:
             progress = self._progress
         self._told(progress)
 
-    # ---- the threads' side ----
-
-    def _post(self, advance: Callable[[Progress], Progress]) -> None:
-        """One call into the loop for all the steps since the last. What is broken stays broken."""
+    def _post(self, **ahead: Any) -> None:
+        """From a thread: one call into the loop for all the steps since the last."""
+        self._advance(**ahead)
+        assert self._loop is not None
         with self._posting:
-            ahead = advance(self._progress)
-            broken = isinstance(self._progress.error, Broken)
-            self._progress = replace(ahead, error=self._progress.error) if broken else ahead
             if self._posted or self._loop.is_closed():
                 return
             self._posted = True
         self._loop.call_soon_threadsafe(self._tell)
+
+    # ---- the threads' side ----
 
     def _write(self) -> None:
         try:
@@ -182,70 +221,82 @@ class ThreadWriter:
         finally:
             self._unsynced.put(None)
             if not self._stopping.is_set():
-                self._post(functools.partial(replace, error=Broken("the journal's writer has ended")))
+                self._post(error=Broken("the journal's writer has ended"))
 
-    def _turn(self, waiting: Sequence[_Step | _Order]) -> bool:
+    def _turn(self, orders: Sequence[list[Step] | _Order]) -> bool:
         """False: it was the last."""
-        group = [step for step in waiting if isinstance(step, _Step)]
-        if group and not self._commit(group):
+        steps = [step for order in orders if isinstance(order, list) for step in order]
+        if _Order.KEEP in orders and not self._until_taken(self._keeper.keep):
             return False
-        self._checkpoint_if_due(finish=_Order.TRUNCATE in waiting)
-        return _Order.STOP not in waiting
+        if steps:
+            if not self._until_taken(lambda: self._try(steps)):
+                return False
+            self._post(**self._reached(steps[-1].number))
+            if any(step.sync for step in steps):
+                self._unsynced.put(steps[-1].number)
+        self._make_room()
+        return _Order.STOP not in orders
 
-    def _commit(self, group: Sequence[_Step]) -> bool:
+    def _reached(self, number: int) -> dict[str, int]:
+        """How far it is written; and durable, where nobody waits for the disk."""
+        return {"written": number} if self._config.fsync is Fsync.EVERY_WRITE else {"written": number, "durable": number}
+
+    def _until_taken(self, attempt: Callable[[], ProxyError | None]) -> bool:
         """Tries until the disk takes it. False: stopped, or the file is damaged."""
-        number = group[-1].number
-        changes = [*_joined(group), rows(RAISE_FACT, (number, "step"))]
-        while (error := self._try(changes)) is not None:
-            self._post(functools.partial(replace, error=error))
+        failed = False
+        while (error := attempt()) is not None:
+            failed = True
+            self._post(error=error)
             if isinstance(error, Broken) or self._stopping.wait(RETRY_PAUSE):
                 return False
-        self._watermark.reach(number)
-        if self._config.fsync is Fsync.EVERY_WRITE:
-            self._post(functools.partial(replace, written=number, error=None))
-        else:
-            self._post(functools.partial(replace, written=number, durable=number, error=None))
-        if self._config.fsync is not Fsync.OFF and any(step.sync for step in group):
-            self._unsynced.put(number)
+        if failed:
+            self._post(error=None)
         return True
 
-    def _try(self, changes: Sequence[Change]) -> ProxyError | None:
-        try:
-            transact(self._db, changes)
-        except sqlite3.OperationalError as error:
-            return Unavailable(f"the journal cannot be written: {error}")
-        except sqlite3.DatabaseError as error:
-            return Broken(f"the journal is damaged: {error}")
+    def _try(self, steps: Sequence[Step]) -> ProxyError | None:
+        while (before := self._tail.written) < steps[-1].number:
+            try:
+                self._tail.write(steps, self._keeper.kept)
+            except OSError as error:
+                return Unavailable(f"the journal cannot be written: {error.strerror}")
+            if self._tail.written == before and (refused := self._make_way(steps)) is not None:
+                return refused
         return None
+
+    def _make_way(self, steps: Sequence[Step]) -> ProxyError | None:
+        """The log has no room for the next: SQLite takes what the log holds, or where that is nothing, the step itself."""
+        step = next(step for step in steps if step.number > self._tail.written)
+        if self._keeper.kept >= self._tail.written and self._tail.passed < step.number:
+            self._tail.pass_by(step)
+        if (refused := self._keeper.keep()) is not None:
+            return refused
+        if self._keeper.kept < step.number:
+            return None
+        try:
+            self._tail.reach(step.number)
+        except OSError as error:
+            return Unavailable(f"the journal cannot be written: {error.strerror}")
+        self._post(durable=step.number)
+        return None
+
+    def _make_room(self) -> None:
+        if self._log.needs_room(self._keeper.kept):
+            self._keeper.keep_behind(lambda: self._steps.put(_Order.KEEP))
 
     def _sync(self) -> None:
         while (number := _drained(self._unsynced)[-1]) is not None:
+            if self._config.fsync is Fsync.OFF:
+                continue
             try:
-                os.fdatasync(self._log)
+                os.fdatasync(self._log.file)
             except OSError as error:
                 # After a failed fsync the kernel may have dropped the pages: what is durable is not known any more.
-                self._post(functools.partial(replace, error=Broken(f"the disk failed to sync the journal: {error.strerror}")))
+                self._post(error=Broken(f"the disk failed to sync the journal: {error.strerror}"))
                 return
             if self._config.fsync is Fsync.EVERY_WRITE:
-                self._post(functools.partial(replace, durable=number))
+                self._post(durable=number)
             else:
                 self._stopping.wait(self._config.fsync_interval)
-
-    def _checkpoint_if_due(self, *, finish: bool) -> None:
-        if finish:
-            # A full disk leaves the log as it is: it stays valid, and the next commit comes back here.
-            with contextlib.suppress(sqlite3.OperationalError):
-                self._db.execute("pragma wal_checkpoint(truncate)")
-            self._checkpointing = False
-        if not self._checkpointing and os.fstat(self._log).st_size > LOG_LIMIT:
-            self._checkpointing = True
-            self._reader.submit(self._checkpoint)
-
-    def _checkpoint(self) -> None:
-        """In the reader's thread: most of the log while the writer goes on."""
-        with contextlib.suppress(sqlite3.OperationalError):
-            self._reads.execute("pragma wal_checkpoint(passive)")
-        self._steps.put(_Order.TRUNCATE)
 
 
 def _drained(waiting: queue.SimpleQueue[T]) -> list[T]:
@@ -254,19 +305,6 @@ def _drained(waiting: queue.SimpleQueue[T]) -> list[T]:
     while not waiting.empty():
         drained.append(waiting.get())
     return drained
-
-
-def _joined(group: Sequence[_Step]) -> list[Change]:
-    """Neighbours of the same statement as one: SQLite prepares it once, and one call carries all rows."""
-    changes = (change for step in group for change in step.changes)
-    return [
-        Change(sql, functools.partial(_all_rows, tuple(same)))
-        for sql, same in itertools.groupby(changes, operator.attrgetter("sql"))
-    ]
-
-
-def _all_rows(changes: Sequence[Change]) -> Iterator[Row]:
-    return itertools.chain.from_iterable(change.rows() for change in changes)
 
 
 def _sync_directory(directory: Path) -> None:

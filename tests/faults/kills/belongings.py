@@ -71,7 +71,7 @@ async def open_belongings(state: Path) -> Belongings:
 
 
 async def _journaled(state: Path) -> set[Key]:
-    with closing(Journal.open(state, JournalConfig())) as journal:
+    with closing(Journal.open(state, JournalConfig(log_bytes=2**16))) as journal:
         found = journal.found
         ended = [stored.intent for stored in await journal.page(0)]
         assert len(ended) + len(found.unended) == journal.entries, "the journal is longer than a page"

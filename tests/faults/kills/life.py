@@ -23,7 +23,7 @@ from proxy.control.operator import Operator, Standing
 from proxy.control.parts import Parts
 from proxy.errors import ProxyError
 from proxy.listening import OwnPorts
-from proxy.mirror import writer
+from proxy.mirror import tables
 from proxy.model.place import Place
 from proxy.model.schema import Product
 from proxy.ports import Catalog
@@ -33,8 +33,10 @@ from proxy.telemetry import logs
 LINGER: Final = 0.1
 """Seconds; twice what the databases keep to."""
 PLACES: Final = {Product.MILVUS: Place.SOURCE, Product.QDRANT: Place.TARGET}
-LOG_LIMIT: Final = 64 * 2**10
-"""So that a short life checkpoints the journal's log."""
+SQLITE_LOG: Final = 64 * 2**10
+"""So that a short life checkpoints it."""
+LOG: Final = 8 * 2**10
+"""So that a short life fills it again and again, and has steps that are longer than a half."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +49,7 @@ class Born:
 
 
 def settings(folder: Path) -> Config:
-    return parse(
+    config = parse(
         {
             "source": {"product": "milvus", "url": "http://source:1"},
             "target": {"product": "qdrant", "url": "http://target:1"},
@@ -62,12 +64,13 @@ def settings(folder: Path) -> Config:
             "relay": {"bridge": 0.5},
         }
     )
+    return config.model_copy(update={"journal": config.journal.model_copy(update={"log_bytes": LOG})})
 
 
 def live(born: Born, listening: socket.socket) -> None:
     """Until it is killed, or asked to stop."""
     logs.set_up("warning", "text")
-    writer.LOG_LIMIT = LOG_LIMIT  # type: ignore[misc]
+    tables.LOG_LIMIT = SQLITE_LOG  # type: ignore[misc]
     uvloop.run(_live(born, listening))
 
 

@@ -2,7 +2,7 @@
 
 | transition | points |
 |---|---|
-| a journal step is submitted, committed, synced, told | JOURNAL, STEPS |
+| a journal step is submitted, written, synced, told, brought into SQLite | JOURNAL, STEPS |
 | a batch goes to the secondary, an entry leaves | APPLIER |
 | a key is read, written, read again, unmarked | SETTLE |
 | a page is claimed, written, checkpointed | BACKFILL |
@@ -18,12 +18,13 @@ import importlib
 import inspect
 import os
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final, TypeAlias
 
 from proxy.mirror import tables
+from proxy.mirror.steps import Step
 
 Come: TypeAlias = Callable[[tuple[Any, ...]], None]
 """Called with the arguments whenever the point comes."""
@@ -47,7 +48,8 @@ class Stir(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """`function`: dotted name of what is called. `holding`: only a commit with this statement of proxy.mirror.tables."""
+    """`function`: dotted name of what is called. `holding`: only a write of the log with this statement of
+    proxy.mirror.tables."""
 
     function: str
     moment: Moment
@@ -60,20 +62,25 @@ class Point:
 
 
 STEPS: Final = ("APPEND", "END", "MOVE", "REMOVE_ENTRY", "MARK", "UNMARK", "MARK_LATER", "UNMARK_LATER")
-"""What a commit of the journal may hold: an intent, its outcome, its second place, its end; a key's mark and its end."""
-_COMMIT: Final = "proxy.mirror.writer.transact"
+"""What the journal's log may hold: an intent, its outcome, its second place, its end; a key's mark and its end."""
+_WRITE: Final = "proxy.mirror.tail.Tail.write"
 
 FUNCTIONS: Final[dict[Stir, tuple[str, ...]]] = {
     Stir.WRITES: (
         # JOURNAL
         "proxy.mirror.journal.Journal.append",
-        "proxy.mirror.intake.Intake.append",
+        "proxy.mirror.log.Log.append",
+        "proxy.mirror.log.Log._put_mark",
+        "proxy.mirror.tail.Tail.cut",
+        "proxy.mirror.tail.Tail.pass_by",
+        "proxy.mirror.tail.Tail.reach",
+        "proxy.mirror.keeper.transact",
+        "proxy.mirror.keeper.Keeper._commit",
         "proxy.mirror.journal.Journal.end",
         "proxy.mirror.journal.Journal.remove",
         "proxy.mirror.journal.Journal._advance",
         "proxy.mirror.writer.os.fdatasync",
-        "proxy.mirror.writer.ThreadWriter._checkpoint",
-        "proxy.mirror.writer.ThreadWriter._checkpoint_if_due",
+        "proxy.mirror.writer.ThreadWriter._end_turn",
         "proxy.mirror.mirror.Mirror.begin",
         "proxy.mirror.mirror.Mirror.end",
         # APPLIER
@@ -134,8 +141,9 @@ FUNCTIONS: Final[dict[Stir, tuple[str, ...]]] = {
         "proxy.control.stages.Stages._take_latecomers",
     ),
     Stir.START: (
-        "proxy.mirror.tables.take_over",
-        "proxy.mirror.intake.Intake.begin",
+        "proxy.mirror.recovery.prepare",
+        "proxy.mirror.recovery.take_over",
+        "proxy.mirror.log.Log.begin",
         "proxy.mirror.journal.contents",
         "proxy.mirror.dirty.DirtyKeys.recover",
         "proxy.mirror.mirror.Mirror._recover",
@@ -149,7 +157,7 @@ def _points() -> Iterator[Point]:
         for name in names:
             yield from (Point(name, moment, stir) for moment in Moment)
     for step in STEPS:
-        yield from (Point(_COMMIT, moment, Stir.WRITES, step) for moment in Moment)
+        yield from (Point(_WRITE, moment, Stir.WRITES, step) for moment in Moment)
 
 
 POINTS: Final = tuple(_points())
@@ -164,6 +172,10 @@ def owner_of(function: str) -> tuple[Any, str]:
         owner = getattr(owner, name)
     getattr(owner, path[-1])
     return owner, path[-1]
+
+
+def _holds(steps: Sequence[Step], statement: str) -> bool:
+    return any(change.sql == statement for step in steps for change in step.changes)
 
 
 def _is_module(name: str) -> bool:
@@ -181,7 +193,7 @@ def arm(point: Point, nth: int) -> None:
     left = [nth]
 
     def come(given: tuple[Any, ...]) -> None:
-        if not point.holding or any(change.sql == getattr(tables, point.holding) for change in given[1]):
+        if not point.holding or _holds(given[1], getattr(tables, point.holding)):
             left[0] -= 1
             if not left[0]:
                 os.kill(os.getpid(), signal.SIGKILL)

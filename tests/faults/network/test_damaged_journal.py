@@ -30,22 +30,31 @@ TRIED: Final = int(os.environ.get("VECFERRY_DAMAGES", "60"))
 """Damages of each kind to each file. Nightly: 5000."""
 SEED: Final = int(os.environ.get("VECFERRY_SEED", "1"))
 KEYS: Final = tuple(Key("books", "p", number) for number in range(300))
-MAIN, LOG, INDEX, WATERMARK, INTAKE = FILE, f"{FILE}-wal", f"{FILE}-shm", f"{FILE}-watermark", f"{FILE}-intake"
+MAIN, TABLES_LOG, INDEX, LOG = FILE, f"{FILE}-wal", f"{FILE}-shm", f"{FILE}-log"
+SMALL, LARGE = (JournalConfig(log_bytes=size, fsync=Fsync.OFF) for size in (2**16, 2**20))
+"""The small one's log has not room for all."""
+MARK: Final = 24
+"""Bytes at the begin of the log."""
 WORDS: Final = r"is damaged \(.*\): .* Move journal\.db\* aside and start again; .* run backfill and verify"
+Call: TypeAlias = Callable[[], object]
 Damage: TypeAlias = Callable[[bytearray, random.Random], object]
 
 
-async def fill(directory: Path, *, at_half: Callable[[], object], at_end: Callable[[], object]) -> None:
-    """Everything that a journal can hold. What is called finds all written that came before, and the journal still open."""
-    journal = Journal.open(directory, JournalConfig())
+async def fill(
+    directory: Path, config: JournalConfig, at_half: Callable[[], object] | None, at_end: Callable[[], object]
+) -> None:
+    """Everything that a journal can hold. What is called finds all written that came before, and the journal still open; `at_half`
+    finds it in SQLite, and what comes after that is in SQLite's log and in ours."""
+    journal = Journal.open(directory, config)
     journal.start()
     for seq in range(1, 121):
         body = b"%d" % seq * (seq * 37 % 900)
         step = journal.append(seq, Intent(1, "Upsert", "grpc", Request(b"POST", b"/u", (), body), 1.0))
         if seq % 3:
             journal.end(seq, (Outcome.ACCEPTED, Outcome.UNKNOWN)[seq % 2], None, Reply(200, (), b"%d" % seq))
-        if seq == 60:
+        if seq == 60 and at_half is not None:
             await journal.written(step)
+            await journal.page(0)
             at_half()
     journal.mark(dict.fromkeys(KEYS[:100], "why"))
     journal.mark_later(dict.fromkeys(KEYS[100:150], "later"))
@@ -59,7 +68,7 @@ async def fill(directory: Path, *, at_half: Callable[[], object], at_end: Callab
 
 def read(directory: Path) -> Any:
     """All that the next process would know. Raises Broken where it refuses."""
-    journal = Journal.open(directory, JournalConfig(fsync=Fsync.OFF))
+    journal = Journal.open(directory, SMALL)
     try:
         return journal.found, asyncio.run(_page(journal))
     finally:
@@ -72,17 +81,17 @@ async def _page(journal: Journal) -> object:
 
 @pytest.fixture(scope="module")
 def journals(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """One that was closed in order; one as a kill left it, all of it in the log; and one killed with half of it taken over."""
+    """One that was closed in order; one as a kill left it, all of it in the log; and one killed with half of it in SQLite."""
     folder = tmp_path_factory.mktemp("journals")
 
-    def made(name: str, take_over: Callable[[Path], object]) -> Path:
+    def made(name: str, config: JournalConfig, at_half: Callable[[Path], object] | None = None) -> Path:
         source, copy = folder / f"source of {name}", folder / name
         source.mkdir()
-        halfway = functools.partial(take_over, source / MAIN)
-        asyncio.run(fill(source, at_half=halfway, at_end=lambda: shutil.copytree(source, copy)))
+        halfway = at_half and functools.partial(at_half, source / MAIN)
+        asyncio.run(fill(source, config, halfway, lambda: shutil.copytree(source, copy)))
         return source if name == "closed" else copy
 
-    return {"closed": made("closed", str), "killed": made("killed", str), "half": made("half", checkpoint)}
+    return {"closed": made("closed", SMALL), "killed": made("killed", LARGE), "half": made("half", SMALL, checkpoint)}
 
 
 def checkpoint(file: Path) -> None:
@@ -110,7 +119,7 @@ def overwrite(content: bytearray, chance: random.Random) -> None:
 
 
 DAMAGES: Final[dict[str, Damage]] = {each.__name__: each for each in (cut, flip, flip_in_the_header, overwrite)}
-FILES: Final = {"closed": (MAIN,), "killed": (LOG,), "half": (MAIN, LOG)}
+FILES: Final = {"closed": (MAIN,), "killed": (LOG,), "half": (MAIN, TABLES_LOG, LOG)}
 OF_NO_ACCOUNT: Final = ("half", MAIN, "flip_in_the_header")
 """The log has a younger first page; of a journal that is all in its log, it has all pages."""
 CASES: Final = [
@@ -138,20 +147,20 @@ def test_a_damaged_file_is_told_or_changes_nothing(
 
 
 @pytest.mark.parametrize(
-    ("journal", "file"), [("closed", MAIN), ("closed", WATERMARK), ("closed", INTAKE), ("killed", LOG), ("half", LOG)]
+    ("journal", "file"), [("closed", MAIN), ("closed", LOG), ("killed", LOG), ("half", LOG), ("half", TABLES_LOG)]
 )
 def test_a_missing_file_is_told(journals: dict[str, Path], tmp_path: Path, journal: str, file: str) -> None:
     with pytest.raises(Broken, match=WORDS):
         read_copy(journals[journal], tmp_path, {file: None})
 
 
-def test_a_damaged_watermark_is_told(journals: dict[str, Path], tmp_path: Path) -> None:
-    sound = (journals["closed"] / WATERMARK).read_bytes()
-    cut_short = [sound[:size] for size in range(len(sound))]
-    flipped = [bytes((*sound[:place], sound[place] ^ 1, *sound[place + 1 :])) for place in range(len(sound))]
+def test_a_damaged_mark_is_told(journals: dict[str, Path], tmp_path: Path) -> None:
+    sound = (journals["closed"] / LOG).read_bytes()
+    cut_short = [sound[:size] for size in range(MARK)]
+    flipped = [bytes((*sound[:place], sound[place] ^ 1)) + sound[place + 1 :] for place in range(MARK)]
     for content in cut_short + flipped:
         with pytest.raises(Broken, match=WORDS):
-            read_copy(journals["closed"], tmp_path, {WATERMARK: content})
+            read_copy(journals["closed"], tmp_path, {LOG: content})
 
 
 @pytest.mark.parametrize("content", [b"", b"x", bytes(32768), b"\xff" * 32768, None])
@@ -169,12 +178,25 @@ def test_tables_of_somebody_else_are_told(journals: dict[str, Path], tmp_path: P
         read(tmp_path / "copy")
 
 
+def test_after_a_loss_of_power_the_log_is_taken_as_far_as_it_is_whole(journals: dict[str, Path], tmp_path: Path) -> None:
+    whole, _ = read_copy(journals["killed"], tmp_path)
+    content = bytearray((journals["killed"] / LOG).read_bytes())
+    content[len(content.rstrip(b"\0")) // 2] ^= 1
+    shutil.copytree(journals["killed"], tmp_path / "cut")
+    (tmp_path / "cut" / LOG).write_bytes(content)
+    journal = Journal.open(tmp_path / "cut", SMALL, after_power_loss=True)
+    journal.close()
+    assert 0 < journal.found.entries < whole.entries
+    assert read(tmp_path / "cut")[0] == journal.found
+
+
 def test_after_a_loss_of_power_an_older_end_is_taken_and_the_next_start_finds_it_whole(
     journals: dict[str, Path], tmp_path: Path
 ) -> None:
     shutil.copytree(journals["half"], tmp_path / "copy")
-    (tmp_path / "copy" / LOG).unlink()
-    journal = Journal.open(tmp_path / "copy", JournalConfig(), after_power_loss=True)
+    for lost in (TABLES_LOG, LOG):
+        (tmp_path / "copy" / lost).unlink()
+    journal = Journal.open(tmp_path / "copy", SMALL, after_power_loss=True)
     journal.close()
     found, _ = read(tmp_path / "copy")
     assert found == journal.found
@@ -192,8 +214,7 @@ def test_a_sidecar_refuses_a_damaged_journal_and_owes_every_collection_without_i
         assert sidecar.task("verify")["found"] == 0
         assert sidecar.status()["debts"] == {}
         sidecar.kill()
-        log = sidecar.state / LOG
-        os.truncate(log, log.stat().st_size // 2)
+        os.truncate(sidecar.state / LOG, MARK)
         with pytest.raises(RuntimeError, match=WORDS):
             sidecar.start()
         for path in sidecar.state.glob(f"{MAIN}*"):

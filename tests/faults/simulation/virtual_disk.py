@@ -14,7 +14,6 @@ from dataclasses import dataclass, field
 from typing import Any, Final, TypeVar
 
 from proxy.mirror import tables
-from proxy.mirror.intake import IntentRow, Kept
 from proxy.mirror.tables import Change
 from proxy.mirror.writer import Progress
 from proxy.store.seal import PLAIN
@@ -23,7 +22,7 @@ from proxy.store.store import Store
 T = TypeVar("T")
 
 HAS_ROOM: Final = 0.7
-"""Share of the intents that need not wait for their commit."""
+"""Share of the steps that are written at once, with all before them, where somebody waits."""
 
 
 @dataclass(eq=False)
@@ -34,8 +33,6 @@ class Disk:
     commits_a_second: float
     journal: sqlite3.Connection = field(default_factory=lambda: _journal())
     state: sqlite3.Connection = field(default_factory=lambda: _empty())
-    intake: dict[int, IntentRow] = field(default_factory=dict)
-    """By step: what is not committed."""
 
     def delay(self) -> float:
         return self.chance.expovariate(self.commits_a_second)
@@ -62,24 +59,19 @@ class VirtualWriter:
         self._told: Callable[[Progress], None] | None = None
         self._dead = False
         self._busy = False
-        tables.take_over(disk.journal, [Kept(step, 0, row) for step, row in sorted(disk.intake.items())])
-        disk.intake.clear()
+        self.written = self._number
 
     def watch(self, told: Callable[[Progress], None]) -> None:
         self._told = told
         self._wake()
 
-    def submit(self, changes: Sequence[Change], *, sync: bool) -> int:
+    def submit(self, changes: Sequence[Change], *, sync: bool, light: bool = True) -> int:
         self._number += 1
         self._steps.append((self._number, changes))
+        if sync and light and self._disk.chance.random() < HAS_ROOM:
+            self._write()
         self._wake()
         return self._number
-
-    def append(self, row: IntentRow) -> tuple[int, bool]:
-        step = self.submit([tables.rows(tables.APPEND, row)], sync=True)
-        if has_room := self._disk.chance.random() < HAS_ROOM:
-            self._disk.intake[step] = row
-        return step, has_room
 
     def _wake(self) -> None:
         if self._told is not None and not self._busy and not self._dead:
@@ -88,14 +80,17 @@ class VirtualWriter:
 
     def _commit(self) -> None:
         self._busy = False
-        if self._dead or not self._steps:
-            return
-        group, self._steps = self._steps, deque()
-        reached = tables.rows(tables.RAISE_FACT, (group[-1][0], "step"))
-        tables.transact(self._disk.journal, [*(change for _, changes in group for change in changes), reached])
-        self._disk.intake = {step: row for step, row in self._disk.intake.items() if step > group[-1][0]}
-        self._tell(Progress(group[-1][0], self._progress.durable))
-        asyncio.get_running_loop().call_later(self._disk.chance.expovariate(100), self._sync, group[-1][0])
+        if not self._dead:
+            self._write()
+            self._tell(Progress(self.written, self._progress.durable))
+            asyncio.get_running_loop().call_later(self._disk.chance.expovariate(100), self._sync, self.written)
+
+    def _write(self) -> None:
+        if self._steps:
+            group, self._steps = self._steps, deque()
+            self.written = group[-1][0]
+            reached = tables.rows(tables.RAISE_FACT, (self.written, "step"))
+            tables.transact(self._disk.journal, [*(change for _, changes in group for change in changes), reached])
 
     def _sync(self, number: int) -> None:
         if not self._dead:

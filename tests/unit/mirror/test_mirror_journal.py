@@ -8,8 +8,8 @@ import signal
 import sqlite3
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from uuid import UUID
@@ -18,13 +18,15 @@ import pytest
 
 from proxy.config import Fsync, JournalConfig
 from proxy.errors import Broken, ProxyError, Unavailable, Uncertain
-from proxy.mirror.intake import RECORD_LIMIT
-from proxy.mirror.journal import KEYS_AT_ONCE, Journal
+from proxy.mirror.journal import BYTES_AT_ONCE, KEYS_AT_ONCE, Journal
 from proxy.mirror.record import Intent, decode_head, decode_key, decode_reply, encode_head, encode_key, encode_reply
 from proxy.model.point import Key
 from proxy.ports import Outcome, Reply, Request
 
 REQUEST = Request(b"POST", b"/put", ((b"content-type", b"x"), (b"authorization", b"Bearer s3cret")), b"body")
+
+
+SMALL = JournalConfig(log_bytes=2**16)
 
 
 def intent(body: bytes = b"body") -> Intent:
@@ -151,20 +153,55 @@ async def test_many_writes_share_a_commit(tmp_path: Path) -> None:
         assert told == steps
 
 
-async def test_a_log_that_has_grown_is_taken_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("proxy.mirror.writer.LOG_LIMIT", 2**18)
-    log = tmp_path / "journal.db-wal"
-    async with opened(tmp_path) as journal:
-        grown = False
-        for seq in range(1, 2000):
+async def test_the_log_of_sqlite_does_not_grow_for_ever(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("proxy.mirror.tables.LOG_LIMIT", 2**18)
+    log, highest = tmp_path / "journal.db-wal", 0
+    async with opened(tmp_path, SMALL) as journal:
+        for seq in range(1, 1000):
             assert await reached(journal.when_written, journal.append(seq, intent(b"x" * 8000))) is None
-            grown = grown or log.stat().st_size > 2**18
-            if grown and log.stat().st_size < 2**18:
-                break
-        else:
-            raise AssertionError("it never shrank")
+            highest = max(highest, log.stat().st_size)
+    assert 2**18 < highest < 2**20
     async with opened(tmp_path) as journal:
-        assert journal.entries == seq
+        assert journal.entries == 999
+
+
+async def test_what_comes_and_goes_is_never_in_sqlite(tmp_path: Path) -> None:
+    async with opened(tmp_path, SMALL) as journal:
+        for seq in range(1, 500):
+            step = journal.append(seq, intent(b"x" * 1000))
+            journal.end(seq, Outcome.ACCEPTED, seq, None)
+            journal.remove([seq], 1000, position=seq)
+            assert await reached(journal.when_durable, step) is None
+        shutil.copytree(tmp_path, tmp_path / "died")
+    assert (tmp_path / "died" / "journal.db-wal").stat().st_size < 500_000
+    async with opened(tmp_path / "died", SMALL) as journal:
+        assert (journal.entries, journal.found.position, journal.found.ended) == (0, 499, 0)
+
+
+async def test_what_is_longer_than_the_log_goes_by_it_in_order(tmp_path: Path) -> None:
+    long = intent(b"x" * 100_000)
+    async with opened(tmp_path, SMALL) as journal:
+        for seq in (1, 2, 4, 5):
+            journal.append(seq, long if seq % 2 == 0 else intent(b"%d" % seq))
+        journal.end(4, Outcome.ACCEPTED, 6, None)
+        last = journal.append(7, intent(b"7"))
+        assert await reached(journal.when_durable, last) is None
+        shutil.copytree(tmp_path, tmp_path / "died")
+    for _ in range(2):
+        async with opened(tmp_path / "died", SMALL) as found:
+            assert found.found.unended == {1: intent(b"1"), 2: long, 5: intent(b"5"), 7: intent(b"7")}
+            assert [stored.seq for stored in await found.page(0)] == [4]
+
+
+async def test_what_is_read_back_is_all_that_is_written(tmp_path: Path) -> None:
+    async with opened(tmp_path) as journal:
+        for seq in range(1, 4):
+            journal.append(seq, intent(b"%d" % seq))
+            journal.end(seq, Outcome.ACCEPTED, seq, None)
+        await journal.written(journal.remove([2], 1, position=3))
+        assert [(stored.seq, stored.intent.request.body) for stored in await journal.page(0)] == [(1, b"1"), (3, b"3")]
+        await journal.written(journal.remove([1], 1, position=3))
+        assert [stored.seq for stored in await journal.page(0)] == [3]
 
 
 async def test_a_truncated_file_is_told_and_not_half_read(tmp_path: Path) -> None:
@@ -193,32 +230,64 @@ async def test_a_later_version_is_told(tmp_path: Path) -> None:
         Journal.open(tmp_path, JournalConfig())
 
 
+@contextmanager
+def disk_full_at(size: int) -> Iterator[None]:
+    limit = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, limit[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limit)
+
+
 async def test_a_full_disk_refuses_writes_until_there_is_room(tmp_path: Path) -> None:
-    async with opened(tmp_path) as journal:
+    async with opened(tmp_path, SMALL) as journal:
         assert await reached(journal.when_written, journal.append(1, intent())) is None
-        limit = resource.getrlimit(resource.RLIMIT_FSIZE)
-        size = max(sizes_and_modes(tmp_path))
-        resource.setrlimit(resource.RLIMIT_FSIZE, (size + 4096, limit[1]))
-        try:
+        with disk_full_at(max(sizes_and_modes(tmp_path)) + 4096):
             error = await reached(journal.when_written, journal.append(2, intent(b"x" * 200_000)))
             assert isinstance(error, Unavailable)
             assert not journal.keeps_up
-        finally:
-            resource.setrlimit(resource.RLIMIT_FSIZE, limit)
         async with asyncio.timeout(10):
             await journal.until(lambda: journal.error is None)
         assert await reached(journal.when_durable, journal.append(3, intent())) is None
+    async with opened(tmp_path, SMALL) as journal:
+        assert set(journal.found.unended) == {1, 2, 3}
 
 
-async def test_an_intent_survives_a_death_before_its_commit(tmp_path: Path) -> None:
+async def test_a_disk_that_is_full_when_the_log_needs_room_is_told_and_nothing_is_lost(tmp_path: Path) -> None:
+    async with opened(tmp_path, SMALL) as journal:
+        seq = 0
+        with disk_full_at(max(sizes_and_modes(tmp_path)) + 4096):
+            while journal.keeps_up and seq < 100:
+                seq += 1
+                journal.append(seq, intent(b"x" * 4000))
+                await asyncio.sleep(0.001)
+            assert isinstance(journal.error, Unavailable)
+            told: list[ProxyError | None] = []
+            while not any(told) and seq < 100:  # the other half has room yet
+                seq += 1
+                journal.when_written(journal.append(seq, intent(b"x" * 4000)), told.append)
+                await asyncio.sleep(0.3)
+            assert type(told[-1]) is Unavailable
+        async with asyncio.timeout(10):
+            await journal.until(lambda: journal.error is None)
+        assert list(await journal.page(0)) == []
+    async with opened(tmp_path, SMALL) as journal:
+        assert journal.entries == seq
+        assert set(journal.found.unended) == set(range(1, seq + 1))
+
+
+async def test_an_intent_survives_a_death_at_once(tmp_path: Path) -> None:
     """No thread of this journal runs."""
     journal = Journal.open(tmp_path, JournalConfig())
     told: list[ProxyError | None] = []
     journal.when_written(journal.append(1, intent()), told.append)
-    journal.when_written(journal.append(2, intent(b"x" * RECORD_LIMIT)), told.append)
+    journal.when_written(journal.append(3, intent(b"third")), told.append)
+    assert told == [None, None]
+    journal.when_written(journal.append(2, intent(b"x" * (BYTES_AT_ONCE + 1))), told.append)
     many = replace(intent(), keys=tuple(Key("c", None, number) for number in range(KEYS_AT_ONCE + 1)))
     journal.when_written(journal.append(4, many), told.append)
-    journal.when_written(journal.append(3, intent(b"third")), told.append)
+    journal.when_written(journal.append(5, intent()), told.append)  # behind what the thread has
     assert told == [None, None]
     shutil.copytree(tmp_path, tmp_path / "died")
     journal.close()
@@ -229,33 +298,28 @@ async def test_an_intent_survives_a_death_before_its_commit(tmp_path: Path) -> N
 
 
 async def test_a_write_that_the_primary_has_waits_for_a_full_disk_and_is_then_uncertain(tmp_path: Path) -> None:
-    async with opened(tmp_path, JournalConfig(block_timeout=0.5)) as journal:
-        for seq in range(1, 30):  # each is some pages of SQLite's log, and a line of the intake
-            assert await reached(journal.when_durable, journal.append(seq, intent())) is None
-        limit = resource.getrlimit(resource.RLIMIT_FSIZE)
-        resource.setrlimit(resource.RLIMIT_FSIZE, ((tmp_path / "journal.db-intake").stat().st_size + 1000, limit[1]))
-        try:
-            one, other = journal.append(30, intent(b"y")), journal.append(31, intent(b"x" * RECORD_LIMIT))
-            assert await reached(journal.when_written, one) is None
+    async with opened(tmp_path, JournalConfig(block_timeout=0.5, log_bytes=2**16)) as journal:
+        one = journal.append(1, intent(b"y"))
+        assert await reached(journal.when_written, one) is None
+        with disk_full_at(max(sizes_and_modes(tmp_path)) + 4096):
+            other = journal.append(2, intent(b"x" * (BYTES_AT_ONCE + 1)))
             assert type(await reached(journal.when_written, other)) is Unavailable
-            assert type(await reached(journal.when_durable, one)) is Uncertain
-        finally:
-            resource.setrlimit(resource.RLIMIT_FSIZE, limit)
+            assert type(await reached(journal.when_durable, other)) is Uncertain
         async with asyncio.timeout(10):
             await journal.until(lambda: journal.error is None)
-        assert await reached(journal.when_durable, one) is None
+        assert await reached(journal.when_durable, other) is None
 
 
 CHILD = """
 import asyncio, sys
 from pathlib import Path
 from proxy.config import JournalConfig
-from proxy.mirror.journal import KEYS_AT_ONCE, Journal
+from proxy.mirror.journal import BYTES_AT_ONCE, KEYS_AT_ONCE, Journal
 from proxy.mirror.record import Intent
 from proxy.ports import Outcome, Request
 
 async def main():
-    journal = Journal.open(Path(sys.argv[1]), JournalConfig())
+    journal = Journal.open(Path(sys.argv[1]), JournalConfig(log_bytes=2**20))
     journal.start()
     seq = journal.found.position
     print("ready", flush=True)
@@ -266,6 +330,9 @@ async def main():
             journal.when_written(step, lambda error, seq=seq: print(seq, flush=True))
             if seq % 3 == 0:
                 journal.end(seq, Outcome.ACCEPTED, seq, None)
+            if seq % 5 == 0:
+                journal.append(seq + 1, Intent(1, "put", "", Request(b"POST", b"/put", (), b"x" * 300_000), 0.0))
+                seq += 1
         await asyncio.sleep(0.001)
 
 asyncio.run(main())
