@@ -35,8 +35,8 @@ LINGER: Final = 0.1
 PLACES: Final = {Product.MILVUS: Place.SOURCE, Product.QDRANT: Place.TARGET}
 SQLITE_LOG: Final = 64 * 2**10
 """So that a short life checkpoints it."""
-LOG: Final = 8 * 2**10
-"""So that a short life fills it again and again, and has steps that are longer than a half."""
+LOG: Final = 2 * 2**10
+"""So that a short life fills it again and again."""
 
 
 @dataclass(frozen=True, slots=True)

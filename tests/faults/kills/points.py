@@ -72,8 +72,6 @@ FUNCTIONS: Final[dict[Stir, tuple[str, ...]]] = {
         "proxy.mirror.log.Log.append",
         "proxy.mirror.log.Log._put_mark",
         "proxy.mirror.tail.Tail.cut",
-        "proxy.mirror.tail.Tail.pass_by",
-        "proxy.mirror.tail.Tail.reach",
         "proxy.mirror.keeper.transact",
         "proxy.mirror.keeper.Keeper._commit",
         "proxy.mirror.journal.Journal.end",

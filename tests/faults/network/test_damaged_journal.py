@@ -40,11 +40,9 @@ Call: TypeAlias = Callable[[], object]
 Damage: TypeAlias = Callable[[bytearray, random.Random], object]
 
 
-async def fill(
-    directory: Path, config: JournalConfig, at_half: Callable[[], object] | None, at_end: Callable[[], object]
-) -> None:
-    """Everything that a journal can hold. What is called finds all written that came before, and the journal still open; `at_half`
-    finds it in SQLite, and what comes after that is in SQLite's log and in ours."""
+async def fill(directory: Path, config: JournalConfig, at_half: Call | None, at_end: Call) -> None:
+    """Everything that a journal can hold. What is called finds all written that came before, and the journal still open;
+    `at_half` finds it in SQLite, and what comes after that is in SQLite's log and in ours."""
     journal = Journal.open(directory, config)
     journal.start()
     for seq in range(1, 121):

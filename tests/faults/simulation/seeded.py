@@ -17,7 +17,6 @@ from faults.simulation.story import CHANGES, DEATHS, MAYFLIES, ONE, SLOW_DISK, V
 from proxy.backfill.pipeline import Pipeline
 from proxy.backfill.reader import Batch
 from proxy.backfill.writer import Writer
-from proxy.mirror import tables
 from proxy.mirror.applier import Applier
 from proxy.mirror.dirty import DirtyKeys
 from proxy.mirror.entry import Entry
@@ -74,10 +73,6 @@ def unended_intents_are_forgotten_at_the_start(patch: pytest.MonkeyPatch) -> Non
         self._dirty.recover(self._parts.config.linger)
 
     patch.setattr(Mirror, "_recover", recover)
-
-
-def what_a_killed_process_had_taken_in_is_forgotten(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(tables, "take_over", lambda db, kept: None)
 
 
 def refused_writes_are_mirrored(patch: pytest.MonkeyPatch) -> None:
@@ -261,20 +256,19 @@ FAULTS: Mapping[str, Fault] = {
         Fault(forwarded_before_it_is_written, _NO_BACKFILL, 24),
         Fault(acknowledged_but_never_written, ONE),
         Fault(unended_intents_are_forgotten_at_the_start, ONE),
-        Fault(what_a_killed_process_had_taken_in_is_forgotten, _NO_BACKFILL, 4),
         Fault(refused_writes_are_mirrored, ONE, 3),
         Fault(overlapping_writes_are_not_settled, ONE, 51),
-        Fault(writes_are_compared_by_the_order_of_intents, ONE, 106),
+        Fault(writes_are_compared_by_the_order_of_intents, ONE, 77),
         Fault(writes_are_applied_last_first, ONE, 11),
         Fault(a_filter_has_no_window, ONE, 7),
         Fault(late_secondary_writes_are_not_looked_at_again, ONE, 49),
         Fault(late_client_writes_are_not_waited_for, _HASTY, 32),
-        Fault(what_was_on_its_way_at_a_death_is_not_looked_at_again, DEATHS, 412),
+        Fault(what_was_on_its_way_at_a_death_is_not_looked_at_again, DEATHS, 24),
         Fault(late_changes_of_schema_are_not_waited_for, MAYFLIES, 20),
         Fault(a_settle_neither_looks_twice_nor_owns_its_keys, ONE, 22),
         Fault(a_backfill_is_blind, ONE, 819),
         Fault(a_checkpoint_runs_ahead, ONE, 6),
-        Fault(pages_given_up_are_not_settled_at_the_restart, DEATHS, 1463),
+        Fault(pages_given_up_are_not_settled_at_the_restart, DEATHS, 33),
         Fault(verify_compares_nothing, VERIFIED),
         Fault(verify_looks_at_one_side_only, VERIFIED),
         Fault(a_change_does_not_drain, CHANGES, 1),

@@ -68,7 +68,7 @@ class VirtualWriter:
     def submit(self, changes: Sequence[Change], *, sync: bool, light: bool = True) -> int:
         self._number += 1
         self._steps.append((self._number, changes))
-        if sync and light and self._disk.chance.random() < HAS_ROOM:
+        if sync and light and not self._dead and self._disk.chance.random() < HAS_ROOM:
             self._write()
         self._wake()
         return self._number

@@ -319,7 +319,7 @@ from proxy.mirror.record import Intent
 from proxy.ports import Outcome, Request
 
 async def main():
-    journal = Journal.open(Path(sys.argv[1]), JournalConfig(log_bytes=2**20))
+    journal = Journal.open(Path(sys.argv[1]), JournalConfig(log_bytes=2**19))  # longer records than a half
     journal.start()
     seq = journal.found.position
     print("ready", flush=True)
