@@ -42,6 +42,12 @@ class Net:
             self._takes[put] = partial(self._put, self._keys[put])
             self._takes[drop] = partial(self._drop, self._keys[put])
 
+    def __len__(self) -> int:
+        """Rows."""
+        of_keys = sum(map(len, self._keys.values()))
+        gone = len(self._gone_entries) + len(self._gone_outcomes)
+        return len(self._entries) + len(self._outcomes) + len(self._moves) + gone + of_keys
+
     def take(self, sql: str, rows: Iterable[Row]) -> None:
         """In the order of the steps. In a row of tables.APPEND the place of the body may stand for the body."""
         take = self._takes[sql]

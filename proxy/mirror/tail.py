@@ -62,6 +62,11 @@ class Tail:
                     self._net.take(sql, rows)
                 self.written = self.passed = record.number
 
+    @property
+    def holds(self) -> int:
+        """Rows that SQLite lacks."""
+        return len(self._net)
+
     def pass_by(self, step: Step) -> None:
         """It is too long for the log: SQLite gets it with the rest, and then it is written (reach)."""
         with self._cutting:

@@ -35,6 +35,8 @@ T = TypeVar("T")
 
 RETRY_PAUSE: Final = 0.2
 """Seconds between tries while the disk refuses."""
+HELD_ROWS: Final = 20_000
+"""Rows in memory that SQLite lacks, above which it gets them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -280,11 +282,11 @@ class ThreadWriter:
         return None
 
     def _make_room(self) -> None:
-        if self._log.needs_room(self._keeper.kept):
+        if self._log.needs_room(self._keeper.kept) or self._tail.holds > HELD_ROWS:
             self._keeper.keep_behind(lambda: self._steps.put(_Order.KEEP))
 
     def _sync(self) -> None:
-        while (number := _drained(self._unsynced)[-1]) is not None:
+        while None not in (numbers := _drained(self._unsynced)):
             if self._config.fsync is Fsync.OFF:
                 continue
             try:
@@ -294,7 +296,8 @@ class ThreadWriter:
                 self._post(error=Broken(f"the disk failed to sync the journal: {error.strerror}"))
                 return
             if self._config.fsync is Fsync.EVERY_WRITE:
-                self._post(durable=number)
+                # The loop's may come behind a later one of the thread.
+                self._post(durable=max(number for number in numbers if number is not None))
             else:
                 self._stopping.wait(self._config.fsync_interval)
 

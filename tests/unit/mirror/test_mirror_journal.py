@@ -178,6 +178,25 @@ async def test_what_comes_and_goes_is_never_in_sqlite(tmp_path: Path) -> None:
         assert (journal.entries, journal.found.position, journal.found.ended) == (0, 499, 0)
 
 
+async def test_what_stays_is_not_held_in_memory_for_ever(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("proxy.mirror.writer.HELD_ROWS", 50)
+    async with opened(tmp_path) as journal:
+        for seq in range(1, 500):
+            assert await reached(journal.when_durable, journal.append(seq, intent())) is None
+            assert journal._writer._tail.holds < 200  # type: ignore[attr-defined]
+        assert (tmp_path / "journal.db-wal").stat().st_size > 30_000
+
+
+async def test_a_sync_is_of_all_that_wait_for_one_in_any_order(tmp_path: Path) -> None:
+    journal = Journal.open(tmp_path, JournalConfig())
+    for number in (2, 1):
+        journal._writer._unsynced.put(number)  # type: ignore[attr-defined]
+    journal.start()
+    async with asyncio.timeout(10):
+        await journal.until(lambda: journal.progress.durable == 2)
+    journal.close()
+
+
 async def test_what_is_longer_than_the_log_goes_by_it_in_order(tmp_path: Path) -> None:
     long = intent(b"x" * 100_000)
     async with opened(tmp_path, SMALL) as journal:

@@ -127,6 +127,7 @@ def test_what_comes_and_goes_is_in_none_of_it() -> None:
         for change in history.step(act, choice):
             net.take(change.sql, change.rows())
     assert [change.sql for change in net.changes() if list(change.rows())] == [tables.RAISE_FACT]
+    assert len(net) == 0
 
 
 def test_a_body_is_not_copied_into_what_is_encoded() -> None:
