@@ -26,9 +26,9 @@ ROWS: Final = 500
 BOOKS: Final = Shelf("books")
 MAYFLY: Final = Shelf("mayfly")
 TELLING: Final = (
-    ("after mirror.writer.transact of APPEND", 5),  # the intent is written, the request not forwarded
-    ("before mirror.writer.transact of END", 5),  # the primary has replied, and its outcome is not written
-    ("before mirror.writer.transact of REMOVE_ENTRY", 5),  # the secondary has it, and the entry is still there
+    ("after mirror.tail.Tail.write of APPEND", 5),  # the intent is written, the request not forwarded
+    ("before mirror.tail.Tail.write of END", 5),  # the primary has replied, and its outcome is not written
+    ("before mirror.tail.Tail.write of REMOVE_ENTRY", 5),  # the secondary has it, and the entry is still there
     ("after backfill.writer.Writer.write", 2),  # a page is written, its checkpoint is not
     ("before store.migration.Migration.commit_epoch", 1),  # all waits, nothing has changed
     ("after store.migration.Migration.commit_epoch", 1),  # it has changed, and nobody acts on it yet
