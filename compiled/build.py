@@ -19,10 +19,10 @@ from typing import Final
 ROOT: Final = Path(__file__).parents[1]
 MODULES: Final = (
     *(f"proxy/net/{name}.py" for name in ("ended", "ends", "exchange", "limits", "pieces", "pool", "refusal", "relaying")),
-    *(f"proxy/net/{name}.py" for name in ("listener", "serving", "tapped", "tried")),
+    *(f"proxy/net/{name}.py" for name in ("listener", "serving", "tapped", "tried", "turn")),
     "proxy/door.py",
     *(f"proxy/net/http1/{name}.py" for name in ("bodies", "heads", "inbound", "outbound", "writer")),
-    *(f"proxy/net/http2/{name}.py" for name in ("blocks", "connection", "fields", "frames", "inbound", "outbound")),
+    *(f"proxy/net/http2/{name}.py" for name in ("blocks", "bodies", "connection", "fields", "frames", "inbound", "outbound")),
     *(f"proxy/net/http2/{name}.py" for name in ("sender", "stream")),
     *(f"proxy/routing/{name}.py" for name in ("hold", "router", "taps", "under_way")),
     *(f"proxy/mirror/{name}.py" for name in ("backlog", "damage", "entry", "intake", "journal", "mirror", "plan", "pulse")),
