@@ -216,9 +216,12 @@ class Relay:
         self._uncount(self._passed)
 
     def _drop_sent(self) -> None:
-        del self._kept[: self._next]
-        self._ready -= self._next
-        self._next = 0
+        sent, self._next = self._next, 0
+        self._ready -= sent
+        if sent == len(self._kept):  # nearly always; a slice is made by other code
+            self._kept.clear()
+        else:
+            del self._kept[:sent]
 
     def _tidy(self) -> None:
         """Of small pieces that are kept few are made: of such as are on one side of what was sent, and of what may be."""
