@@ -24,7 +24,7 @@ MODULES: Final = (
     *(f"proxy/net/http1/{name}.py" for name in ("bodies", "heads", "inbound", "outbound", "writer")),
     *(f"proxy/net/http2/{name}.py" for name in ("blocks", "bodies", "connection", "fields", "frames", "inbound", "outbound")),
     *(f"proxy/net/http2/{name}.py" for name in ("sender", "stream")),
-    *(f"proxy/routing/{name}.py" for name in ("hold", "router", "taps", "under_way")),
+    *(f"proxy/routing/{name}.py" for name in ("hold", "router", "seen", "taps", "under_way")),
     *(f"proxy/mirror/{name}.py" for name in ("backlog", "damage", "entry", "intake", "journal", "mirror", "plan", "pulse")),
     *(f"proxy/mirror/{name}.py" for name in ("record", "sealed", "window")),
     "proxy/frontends/grpc.py",
