@@ -30,6 +30,7 @@ from proxy.door import Door
 from proxy.errors import ConfigError, ProxyError, Refused, Unavailable
 from proxy.frontends.passthrough import PassthroughFrontend
 from proxy.listening import OwnPorts, StopSignal, ask_to_leave, check_free, open_ports
+from proxy.live import Roles
 from proxy.mirror import parts as mirror_parts
 from proxy.mirror.journal import Journal
 from proxy.mirror.mirror import Mirror
@@ -37,7 +38,7 @@ from proxy.model.phase import Phase
 from proxy.model.place import Place
 from proxy.net.allocator import keep_freed_memory, spare_what_stays
 from proxy.net.form import form
-from proxy.ports import Catalog, Clock, Frontend, Roles
+from proxy.ports import Catalog, Clock, Frontend
 from proxy.products import BACKENDS, FRONTENDS, PROBE, load
 from proxy.reach import explained, reach
 from proxy.roles import addresses, before_router, check_roles, relays_only, upstreams

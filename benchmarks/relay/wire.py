@@ -13,7 +13,7 @@ from typing import Any, Final, Protocol, cast
 
 from benchmarks.relay.bodies import Call, header_block
 from proxy.net.http2 import frames
-from proxy.net.http2.frames import HEADER, HEADER_SIZE, Setting
+from proxy.net.http2.frames import HEADER_SIZE, Setting, read_header
 
 _AUTHORITY: Final = "bench"
 _REFILL: Final = 2**30
@@ -145,8 +145,8 @@ class Http2(asyncio.Protocol):
         data = self._rest + data if self._rest else data
         at = 0
         while len(data) - at >= HEADER_SIZE:
-            high, low, kind, flags, stream = HEADER.unpack_from(data, at)
-            end = at + HEADER_SIZE + (high << 16 | low)
+            kind, flags, stream, length = read_header(data, at)
+            end = at + HEADER_SIZE + length
             if end > len(data):
                 break
             self._frame(kind, flags, stream, data, at + HEADER_SIZE, end)

@@ -18,9 +18,10 @@ from proxy.backfill.target import create_collections
 from proxy.backfill.writer import Writer
 from proxy.config import BackfillConfig
 from proxy.errors import NotFound, Refused
+from proxy.live import LiveWrites, Progress, Roles
 from proxy.model.operation import Count, Scan
 from proxy.patience import Patience
-from proxy.ports import Clock, LiveWrites, Progress, Roles
+from proxy.ports import Clock
 from proxy.store.catalog import StoredCatalog
 from proxy.store.checkpoints import Checkpoints
 from proxy.store.keys import load_keys

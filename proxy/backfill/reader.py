@@ -10,11 +10,12 @@ from typing import Final
 from proxy.backfill.pace import Limits, Pace, after_error, after_scan
 from proxy.config import BackfillConfig
 from proxy.errors import Unavailable
+from proxy.live import LiveWrites, Progress
 from proxy.model.operation import Consistency, Fetch, Page, Scan
 from proxy.model.point import Key, Point
 from proxy.model.schema import Schema
 from proxy.patience import Patience
-from proxy.ports import Backend, Clock, LiveWrites, Progress
+from proxy.ports import Backend, Clock
 
 READ_BYTES: Final = 16 * 2**20
 PAGES_AT_ONCE: Final = 4

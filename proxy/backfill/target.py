@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from proxy.errors import Reason, Refused
+from proxy.live import LiveWrites
 from proxy.model.operation import CreateCollection, SetAlias
-from proxy.ports import Backend, Catalog, LiveWrites
+from proxy.ports import Backend, Catalog
 
 
 async def create_collections(secondary: Backend, catalog: Catalog, names: Iterable[str], mirror: LiveWrites) -> None:

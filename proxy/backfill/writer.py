@@ -15,9 +15,10 @@ from typing import Final
 
 from proxy.backfill.reader import Batch, Reader
 from proxy.errors import Refused, Uncertain
+from proxy.live import LiveWrites, Progress, Touched
 from proxy.model.point import Key, Point
 from proxy.patience import Patience
-from proxy.ports import Backend, Clock, LiveWrites, Progress, Touched
+from proxy.ports import Backend, Clock
 from proxy.telemetry.traces import tracer
 
 log = logging.getLogger(__name__)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from proxy.backfill.target import create_collections
 from proxy.errors import Refused
+from proxy.live import Roles
 from proxy.mirror.adopt import adopt
 from proxy.mirror.mirror import Mirror
 from proxy.model.phase import Phase
 from proxy.model.place import Place
-from proxy.ports import Roles
 from proxy.routing.phase import PHASES, Step
 from proxy.routing.router import Router
 from proxy.routing.sides import Sides

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from proxy.errors import NotFound
+from proxy.live import LiveWrites, Roles
 from proxy.model.operation import CreateCollection, SchemaWrite, SetAlias
-from proxy.ports import LiveWrites, Roles
 from proxy.store.catalog import StoredCatalog
 
 

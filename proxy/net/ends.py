@@ -97,6 +97,10 @@ class Version(StrEnum):
     __hash__ = str.__hash__  # an Enum's own is a call of Python, and every request asks tables by it
 
 
+HTTP2: Final = Version.HTTP2
+"""See HEAD."""
+
+
 class ClientEnd(Protocol):
     """Takes the reply."""
 
@@ -136,6 +140,16 @@ class UpstreamEnd(Protocol):
     @property
     def flushed(self) -> bool:
         """Everything that was given to `send` has left for the upstream."""
+
+
+class Connections(Protocol):
+    """To one upstream, of one protocol."""
+
+    def open(self, caller: Caller) -> None:
+        """`attached` is called, now or later, or `failed` when none could be had in time."""
+
+    def leave(self, caller: Caller) -> None:
+        """The caller waits no more."""
 
 
 class Caller(Protocol):

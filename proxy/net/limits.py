@@ -31,6 +31,9 @@ WAITING: Final = 10_000
 """Exchanges that wait for a connection to one upstream."""
 HTTP2_CONNECTIONS: Final = 16
 """To one upstream; another is opened when the streams that it allows are all in use."""
+HTTP2_LEFT: Final = 64
+"""Connections to one upstream that take no new stream and still have old ones; of more the one that was left first is ended.
+A client may have ten left in a second (see Flood.GIVEN_UP), so what is under way on one has six seconds at least."""
 HTTP1_DIALS: Final = 32
 """Connections to one upstream being opened at the same time."""
 HTTP1_IDLE: Final = 4.0

@@ -20,7 +20,7 @@ from proxy.net.ends import Caller, Failure, Rewrite, UpstreamEnd
 from proxy.net.http1.outbound import UpstreamConnection as Http1Connection
 from proxy.net.http2.frames import Code
 from proxy.net.http2.outbound import UpstreamConnection as Http2Connection
-from proxy.net.limits import HTTP1_DIALS, HTTP1_IDLE, HTTP2_CONNECTIONS, KEEPALIVE_TIMEOUT, WAITING
+from proxy.net.limits import HTTP1_DIALS, HTTP1_IDLE, HTTP2_CONNECTIONS, HTTP2_LEFT, KEEPALIVE_TIMEOUT, WAITING
 from proxy.net.owned import Owned
 from proxy.net.refusal import Trouble
 from proxy.net.tls import chosen, words
@@ -192,10 +192,12 @@ class Http2Pool(Pool):
     def __init__(self, port: Port, tasks: Owned) -> None:
         super().__init__(port, tasks)
         self._connections: list[Http2Connection] = []
+        self._left: dict[Http2Connection, None] = {}
+        """Those that end with their last stream, in the order in which they were left."""
 
     @property
     def open_connections(self) -> int:
-        return len(self._connections)
+        return len(self._connections) + len(self._left)
 
     def _take(self, caller: Caller) -> UpstreamEnd | None:
         for connection in self._connections:
@@ -228,11 +230,22 @@ class Http2Pool(Pool):
     def _freed(self, connection: Http2Connection) -> None:
         if (connection.closed or connection.draining) and connection in self._connections:
             self._connections.remove(connection)
+            self._left[connection] = None
+            self._bound_left()
+        if connection.closed:
+            self._left.pop(connection, None)
         if self._waiting:
             self._serve_waiting()
 
+    def _bound_left(self) -> None:
+        """Its streams are told, and a read on it that has no reply yet goes to another connection."""
+        while len(self._left) > HTTP2_LEFT:
+            first = next(iter(self._left))
+            del self._left[first]
+            first.fail(Code.NO_ERROR, "too many connections were left with requests under way")
+
     def _close_connections(self) -> None:
-        for connection in list(self._connections):
+        for connection in [*self._connections, *self._left]:
             connection.fail(Code.NO_ERROR, "the proxy is stopping")
 
 

@@ -30,6 +30,7 @@ class Relay:
         "_attempts",
         "_begun",
         "_complete",
+        "_connections",
         "_copy_limit",
         "_end",
         "_exchange",
@@ -52,6 +53,7 @@ class Relay:
     def __init__(self, exchange: Exchange, to: RelayTo, upstream: Upstream) -> None:
         self._exchange = exchange
         self._upstream = upstream
+        self._connections = upstream.connections[exchange.client.version]
         self._retry = to.retry
         self._copy_limit = RETRY_COPY
         self._end: UpstreamEnd | None = None
@@ -164,14 +166,14 @@ class Relay:
     def _open(self) -> None:
         if not self._over:
             self._attempts += 1
-            self._upstream.open(self, self._exchange.client.version)
+            self._connections.open(self)
 
     def _leave(self) -> None:
         end, self._end = self._end, None
         if end is not None:
             end.reset()
         elif not self._begun:
-            self._upstream.leave(self)
+            self._connections.leave(self)
 
     def _give_up(self, failure: Failure) -> None:
         self._leave()
@@ -214,9 +216,12 @@ class Relay:
         self._uncount(self._passed)
 
     def _drop_sent(self) -> None:
-        del self._kept[: self._next]
-        self._ready -= self._next
-        self._next = 0
+        sent, self._next = self._next, 0
+        self._ready -= sent
+        if sent == len(self._kept):  # nearly always; a slice is made by other code
+            self._kept.clear()
+        else:
+            del self._kept[:sent]
 
     def _tidy(self) -> None:
         """Of small pieces that are kept few are made: of such as are on one side of what was sent, and of what may be."""

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from proxy.config import RelayConfig, TlsConfig
 from proxy.errors import ConfigError
-from proxy.net.ends import Caller, Rewrite, Version
+from proxy.net.ends import Connections, Rewrite, Version
 from proxy.net.owned import Owned
 from proxy.net.pool import Http1Pool, Http2Pool, Pool, Port
 from proxy.net.tls import towards_side
@@ -73,6 +73,8 @@ class Upstream:
         self.first_byte_timeout = relay.first_byte_timeout
         self._tasks = Owned()
         self._pools: dict[Version, Pool] = {}
+        self.connections: Mapping[Version, Connections] = self._pools
+        """Asked for by each request, so that it passes through nothing of ours that is not compiled."""
         for version, pool in ((Version.HTTP1, Http1Pool), (Version.HTTP2, Http2Pool)):
             port = Port(
                 name,
@@ -88,14 +90,6 @@ class Upstream:
     @property
     def name(self) -> str:
         return self._name
-
-    def open(self, caller: Caller, version: Version) -> None:
-        self._pools[version].open(caller)
-
-    def leave(self, caller: Caller) -> None:
-        """The caller waits no more."""
-        for pool in self._pools.values():
-            pool.leave(caller)
 
     def stats(self) -> UpstreamStats:
         pools = self._pools.values()

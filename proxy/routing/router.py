@@ -22,6 +22,7 @@ from proxy.routing.grant import Grants, grant
 from proxy.routing.hold import Hold
 from proxy.routing.phase import PHASES
 from proxy.routing.plan import Action, actions
+from proxy.routing.seen import Seen
 from proxy.routing.shares import Shares
 from proxy.routing.sides import Side, Sides
 from proxy.routing.spawn import Spawner
@@ -39,15 +40,16 @@ log = logging.getLogger(__name__)
 
 _TRACES: Final = Sampler(seed=2)
 _CHANGES: Final = frozenset({Kind.WRITE, Kind.SCHEMA})
+_OPAQUE: Final = Kind.OPAQUE  # a member that is looked up in its Enum costs a call, and each request asks
 
 
 @dataclass(frozen=True, slots=True)
 class _Way:
-    """What is done with a kind of call in this phase; `seen` counts by the call's name."""
+    """What is done with a kind of call in this phase."""
 
     action: Action
     do: Callable[[Exchange, str, Route], None]
-    seen: dict[str, int]
+    seen: Seen
 
 
 class Router:
@@ -66,8 +68,7 @@ class Router:
     ) -> None:
         self.hold = Hold(config.cutover.hold_requests, config.cutover.hold_bytes)
         self.grants = Grants()
-        self._seen: Mapping[Action, dict[str, int]] = {action: {} for action in Action}
-        self._routes: dict[str, Route] = {}
+        self._tally: Mapping[Action, Seen] = {action: Seen() for action in Action}
         self._plain: dict[tuple[str, str], RelayTo] = {}
         """By role and route: what is only relayed to the primary, most calls, is told the same each time."""
         self._frontend = frontend
@@ -127,7 +128,7 @@ class Router:
         self._plain.clear()
         same_product = self._primary.product is self._frontend.product
         self._actions = actions(self._row, same_product=same_product)
-        self._ways = {kind: _Way(action, self._do[action], self._seen[action]) for kind, action in self._actions.items()}
+        self._ways = {kind: _Way(action, self._do[action], self._tally[action]) for kind, action in self._actions.items()}
         self._grant()
         if self._row.mirror and self._unseen:  # when they end they are owed anew, but we may die before
             self._spawn(self._mark_all("changes were under way when the mirror started", nothing))
@@ -148,7 +149,7 @@ class Router:
     def begin(self, exchange: Exchange, role: str) -> None:
         route = self._frontend.route(exchange.method, exchange.path, role)
         way = self._ways[route.kind]
-        self._count(way.seen, route)
+        way.seen.count(route)
         self._requests += 1
         if self._traced and _TRACES.take(self._requests, self._traced):
             exchange = self._watched(exchange, route, way)
@@ -161,7 +162,7 @@ class Router:
         if way.action is not Action.SAMPLE:
             self.begin(exchange, role)
             return
-        self._count(way.seen, route)
+        way.seen.count(route)
         self._requests += 1
         if self._traced and _TRACES.take(self._requests, self._traced):
             exchange = self._watched(exchange, route, way)
@@ -171,26 +172,16 @@ class Router:
         span = tracer.start_span(route.name, attributes={"action": way.action, "phase": self._phase})
         return TracedExchange(exchange, span)
 
-    def _count(self, seen: dict[str, int], route: Route, times: int = 1) -> None:
-        # By name: the hash of a route is the hash of all its fields, on every request.
-        if route.name in seen:
-            seen[route.name] += times
-        else:
-            seen[route.name] = times
-            self._routes[route.name] = route
-
     def note(self, route: Route, action: Action, times: int) -> None:
         """Calls that went past this router, with a worker."""
-        self._count(self._seen[action], route, times)
+        self._tally[action].count(route, times)
 
     def seen(self) -> Counter[tuple[Route, Action]]:
         """Every call of the clients so far."""
-        return Counter(
-            {(self._routes[name], action): times for action, seen in self._seen.items() for name, times in seen.items()}
-        )
+        return Counter({(route, action): times for action, seen in self._tally.items() for route, times in seen.by_route()})
 
     def _relay(self, exchange: Exchange, role: str, route: Route) -> None:
-        if route.kind is Kind.OPAQUE and not self._sides.same_product:
+        if route.kind is _OPAQUE and not self._sides.same_product:
             self._shadow.note_unanswerable(route.name, "no meaning in the model")
         if route.kind not in _CHANGES and not route.changes_data:
             exchange.relay(self._to_primary(role, route))

@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any, Final, TypeAlias
 
-from proxy.ports import Clock, Progress
+from proxy.live import Progress
+from proxy.ports import Clock
 
 Job: TypeAlias = Callable[[tuple[str, ...], Progress], Coroutine[Any, Any, None]]
 """Runs over the named collections, () for all; goes on from its own checkpoint."""

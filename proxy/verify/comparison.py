@@ -11,11 +11,12 @@ from typing import Final
 
 from proxy.compare.kept import kept_by
 from proxy.compare.points import Reason, difference
+from proxy.live import Progress, Roles, Touched
 from proxy.model.operation import Consistency, Fetch
 from proxy.model.point import Key, Point
 from proxy.model.schema import Schema
 from proxy.patience import Patience
-from proxy.ports import Backend, Progress, Roles, Touched
+from proxy.ports import Backend
 from proxy.verify.subject import Subject
 
 SLICE: Final = 64

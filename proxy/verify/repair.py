@@ -5,7 +5,7 @@ Not: finding divergences (verify.py), settling (mirror). A repaired collection i
 
 from __future__ import annotations
 
-from proxy.ports import Progress
+from proxy.live import Progress
 from proxy.verify.comparison import Comparison
 from proxy.verify.review import known, look_again
 from proxy.verify.subject import Subject

@@ -16,10 +16,10 @@ from collections.abc import Collection
 from typing import Final
 
 from proxy.errors import Refused
+from proxy.live import Roles
 from proxy.mirror.adopt import adopt
 from proxy.model.place import Place
 from proxy.patience import Patience
-from proxy.ports import Roles
 from proxy.store.debts import Debts
 from proxy.verify.subject import Subject
 

@@ -6,7 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from proxy.config import VerifyConfig
-from proxy.ports import Clock, LiveWrites, Roles
+from proxy.live import LiveWrites, Roles
+from proxy.ports import Clock
 from proxy.store.catalog import StoredCatalog
 from proxy.store.ledger import Ledger
 

@@ -11,10 +11,10 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from proxy.errors import NotFound, Refused
+from proxy.live import Progress, Roles
 from proxy.model.operation import Consistency, Count, Page, Scan
 from proxy.model.point import Key
 from proxy.patience import Patience
-from proxy.ports import Progress, Roles
 from proxy.store.checkpoints import Checkpoints
 from proxy.store.debts import Debts
 from proxy.store.ledger import Divergence

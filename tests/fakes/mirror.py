@@ -1,4 +1,4 @@
-"""Backends that take their time, and the smallest mirror that keeps what ports.LiveWrites promises: every write settles."""
+"""Backends that take their time, and the smallest mirror that keeps what live.LiveWrites promises: every write settles."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class FastClock(SystemClock):
 
 
 class Watcher:
-    """ports.Progress that remembers."""
+    """live.Progress that remembers."""
 
     def __init__(self) -> None:
         self.done = self.total = 0

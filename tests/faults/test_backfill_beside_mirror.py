@@ -13,6 +13,7 @@ from fakes.plain_parts import PlainCatalog, PlainDebts, PlainUnlanded
 from proxy.backfill.backfill import Backfill, BackfillSettings
 from proxy.clock import SystemClock
 from proxy.config import BackfillConfig, Fsync, JournalConfig, MirrorConfig, VerifyConfig
+from proxy.live import Roles
 from proxy.mirror.journal import Journal
 from proxy.mirror.mirror import Listing, Mirror
 from proxy.mirror.parts import Parts
@@ -20,7 +21,7 @@ from proxy.mirror.parts import Roles as MirrorRoles
 from proxy.model.filter import Equals
 from proxy.model.operation import CreateCollection, Scan
 from proxy.model.point import Key
-from proxy.ports import Outcome, Request, Roles
+from proxy.ports import Outcome, Request
 from proxy.store.checkpoints import Checkpoints
 from proxy.store.debts import Debts
 from proxy.store.ledger import Ledger

@@ -95,8 +95,7 @@ UNKNOWN_READ: Final = Route(Kind.OPAQUE, "unknown read")
 
 def route(method: bytes, path: bytes) -> Route:
     """Unknown paths are opaque, and change data unless they are a GET."""
-    bare = path.partition(b"?")[0]
-    known = _BY_PATH.get((method, bare))
+    known = _BY_PATH.get((method, path)) or _BY_PATH.get((method, path.partition(b"?")[0]))
     if known is not None:
         return known
     # The path is the client's text, and names become labels of metrics: so it is no part of the name.

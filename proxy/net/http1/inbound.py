@@ -17,6 +17,7 @@ from proxy.net.http1 import heads
 from proxy.net.http1.bodies import SIZE, BadBody, Body, body
 from proxy.net.http1.writer import Writer
 from proxy.net.limits import HEAD_TIMEOUT, LINGER, STREAM_WINDOW, UNREAD_REPLY
+from proxy.net.turn import running_turn
 from proxy.ports import Reply
 
 _PIPELINED: Final = 2**16
@@ -39,6 +40,7 @@ class ClientConnection(asyncio.Protocol):
         self._begin = begin
         self._around = around
         self._ended = ended
+        self._max_header_bytes = around.relay.max_header_bytes
         self._rest = b""
         self._exchange: Way = OVER
         self._request: heads.Request | None = None  # of the exchange under way
@@ -53,6 +55,7 @@ class ClientConnection(asyncio.Protocol):
         self._since: float | None = None  # for how long nothing has happened, as sweep sees it
         self._lingering: float | None = None
         self._loop = asyncio.get_running_loop()
+        self._turn = running_turn()
 
     # asyncio.Protocol
 
@@ -61,6 +64,13 @@ class ClientConnection(asyncio.Protocol):
         self.writer = Writer(self.transport)
 
     def data_received(self, data: bytes) -> None:
+        self._turn.begin()
+        try:
+            self._read(data)
+        finally:
+            self._turn.end()
+
+    def _read(self, data: bytes) -> None:
         self.received += len(data)
         if self._body is not None or not self._rest:  # the rest of a head that has begun wins no time
             self._since = None
@@ -125,7 +135,7 @@ class ClientConnection(asyncio.Protocol):
         rest = self._rest.removeprefix(b"\r\n")
         end = rest.find(heads.END)
         size = end + len(heads.END) if end >= 0 else len(rest)
-        if size > self._around.relay.max_header_bytes:
+        if size > self._max_header_bytes:
             raise heads.BadHead(431, "the head is too large")
         if end < 0:
             if _BARE_LF.search(rest):
@@ -139,9 +149,7 @@ class ClientConnection(asyncio.Protocol):
     def _start(self, request: heads.Request) -> None:
         self._request = request
         self._last = self._last or not request.keep_alive
-        self._body = (
-            body(request.body, trailer_limit=self._around.relay.max_header_bytes, size_line=SIZE) if request.body else None
-        )
+        self._body = body(request.body, trailer_limit=self._max_header_bytes, size_line=SIZE) if request.body else None
         first = Piece(HEAD, request.wire, b"", not request.body)
         self._exchange = exchange = Exchange(self, request.head, first, self._around)
         self._begin(exchange)

@@ -15,6 +15,7 @@ from proxy.net.http1.bodies import PADDED_SIZE, BadBody, Body, Rest, body
 from proxy.net.http1.writer import Writer
 from proxy.net.limits import STREAM_WINDOW
 from proxy.net.tls import words
+from proxy.net.turn import running_turn
 
 
 class UpstreamConnection(asyncio.Protocol):
@@ -45,6 +46,7 @@ class UpstreamConnection(asyncio.Protocol):
         self._writing_paused = False
         self._pending = 0
         self._undrained = 0
+        self._turn = running_turn()
 
     def take(self, caller: Caller) -> None:
         """From now on for this exchange."""
@@ -98,6 +100,13 @@ class UpstreamConnection(asyncio.Protocol):
             self._caller.request_drained(size)
 
     def data_received(self, data: bytes) -> None:
+        self._turn.begin()
+        try:
+            self._read(data)
+        finally:
+            self._turn.end()
+
+    def _read(self, data: bytes) -> None:
         self._rest = self._rest + data if self._rest else data
         try:
             while self._rest and self._caller is not None and self._step(self._caller):

@@ -8,23 +8,29 @@ from __future__ import annotations
 import asyncio
 from typing import Final
 
+from proxy.net.turn import Outlet, running_turn
+
 _JOINED: Final = 2**15
 """Bytes of a body up to which it is copied behind its head; more are cheaper to write from two buffers."""
 
 
-class Writer:
-    """Of one connection. A head waits for what is written next, but never longer than to the end of the loop's turn."""
+class Writer(Outlet):
+    """Of one connection. A head waits for what is written next, but never longer than to the end of the read or of the turn."""
 
-    __slots__ = ("_head", "_transport")
+    __slots__ = ("_head", "_transport", "_turn")
 
     def __init__(self, transport: asyncio.Transport) -> None:
         self._transport = transport
+        self._turn = running_turn()
         self._head = b""
 
     def hold(self, head: bytes) -> None:
         """Nothing is held yet: of a message there is one head, and its body is written before the next one's."""
         self._head = head
-        asyncio.get_running_loop().call_soon(self.flush)
+        if self._turn.reading:
+            self._turn.await_end(self)
+        else:
+            asyncio.get_running_loop().call_soon(self.flush)
 
     def write(self, wire: bytes) -> None:
         if not (head := self._head):

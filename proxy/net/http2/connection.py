@@ -6,25 +6,24 @@ Owns: the connection's state and every rule that holds in both directions. Not: 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from typing import Any, Final, Generic, TypeVar, cast
+from typing import Final, Generic, TypeVar, cast
 
 from proxy.net.ends import BODY, Piece
 from proxy.net.http2 import frames
 from proxy.net.http2.blocks import Block, BlockReader, check_priority
+from proxy.net.http2.bodies import Bodies
 from proxy.net.http2.fields import Malformed
-from proxy.net.http2.frames import HEADER, HEADER_SIZE, MAX_STREAM_ID, Code, ConnectionFault, Setting, StreamFault
+from proxy.net.http2.frames import HEADER_SIZE, Code, ConnectionFault, Setting, StreamFault, read_header, u32
 from proxy.net.http2.sender import Sender
 from proxy.net.http2.stream import Stream
 from proxy.net.limits import CONNECTION_WINDOW, FRAME_SIZE, LINGER, UNREAD, WRITE_BUFFER, Flood, Rates
 from proxy.net.tls import words
+from proxy.net.turn import running_turn
 
 _REMEMBERED = 1000
 """Streams that we reset: what the peer had under way for them is no fault."""
 _SMALL: Final = 256
 """Bytes. Smaller bodies of one read are joined: each piece costs more than that, and a frame of one byte is easily sent."""
-
-
 _LARGE: Final = 2048
 """Bytes of a DATA frame from which on those of one read are joined; a body between the two limits is one frame anyway."""
 
@@ -47,12 +46,12 @@ class Connection(asyncio.Protocol, Generic[S]):
         self.received = 0
         self._told_lost = False
         self._loop = asyncio.get_running_loop()
+        self._turn = running_turn()
         self.blocks = BlockReader(max_header_bytes)
         self._rates = Rates()
         self._rest = b""
-        self._joined: dict[S, list[memoryview]] = {}  # payloads of this read, by stream, not delivered yet
+        self._bodies = Bodies()
         self._due = 0
-        self._gathered: dict[S, list[bytes]] = {}  # small bodies of the present read
         self.resets: dict[int, None] = {}
 
     # what a subclass adds
@@ -93,6 +92,13 @@ class Connection(asyncio.Protocol, Generic[S]):
         self.sender.put(frames.window_update(0, CONNECTION_WINDOW - 65_535))
 
     def data_received(self, data: bytes) -> None:
+        self._turn.begin()
+        try:
+            self._read(data)
+        finally:
+            self._turn.end()
+
+    def _read(self, data: bytes) -> None:
         if self.closed:
             return
         self.received += len(data)
@@ -101,10 +107,9 @@ class Connection(asyncio.Protocol, Generic[S]):
             if at < len(data):
                 self._rest = data[self._frames(data, at) :]
         except ConnectionFault as fault:
-            self._gathered.clear()
+            self._bodies.small.clear()
             self.fail(fault.code, str(fault))
-        while self._gathered:
-            self._deliver(next(iter(self._gathered)))
+        self._bodies.deliver_small()
 
     def _completed(self, data: bytes) -> int:
         """Reads the frame of which the last read had only the beginning, without a copy of what follows it; bytes used."""
@@ -169,25 +174,24 @@ class Connection(asyncio.Protocol, Generic[S]):
         """Reads all whole frames from `at` on; where they end."""
         size, view = len(data), None
         while size - at >= HEADER_SIZE:
-            high, low, kind, flags, stream_id = HEADER.unpack_from(data, at)
-            length = high << 16 | low
+            kind, flags, stream_id, length = read_header(data, at)
             start = at + HEADER_SIZE
             if start + length > size and length <= FRAME_SIZE:
                 break
             at = start + length
             if length >= _LARGE and kind == frames.DATA:
-                stream = self._joining(flags, stream_id & MAX_STREAM_ID, length)
+                stream = self._joining(flags, stream_id, length)
                 if stream is not None:
                     view = view or memoryview(data)
                     self._join(stream, flags, view[start:at])
                     continue
-            if self._joined:
-                self._deliver_joined()
+            if self._bodies.large:
+                self._bodies.deliver_large()
             if length > FRAME_SIZE:
                 raise ConnectionFault(Code.FRAME_SIZE_ERROR, "a frame is larger than our SETTINGS allow")
-            self._frame(kind, flags, stream_id & MAX_STREAM_ID, data[start:at])
-        if self._joined:
-            self._deliver_joined()
+            self._frame(kind, flags, stream_id, data[start:at])
+        if self._bodies.large:
+            self._bodies.deliver_large()
         return at
 
     # large DATA frames: what one read has of a stream goes on as one piece, so that a body costs by its bytes, not its frames
@@ -197,7 +201,7 @@ class Connection(asyncio.Protocol, Generic[S]):
         stream = self.streams.get(stream_id)
         if stream is None or stream.got_end or flags & ~frames.END_STREAM or size > FRAME_SIZE or stream.granted < size:
             return None
-        if not self.settled or self.blocks.interrupted or stream in self._gathered:  # what is gathered comes first
+        if not self.settled or self.blocks.interrupted or stream in self._bodies.small:  # what is gathered comes first
             return None
         expected = stream.expected
         return stream if expected is None or expected == size or (expected > size and not flags) else None
@@ -208,19 +212,7 @@ class Connection(asyncio.Protocol, Generic[S]):
         stream.granted -= size
         if stream.expected is not None:
             stream.expected -= size
-        self._joined.setdefault(stream, []).append(payload)
-        if flags:
-            self._arrived(stream, self._joined.pop(stream), end=True)
-
-    def _deliver_joined(self) -> None:
-        joined, self._joined = self._joined, {}
-        for stream, payloads in joined.items():
-            self._arrived(stream, payloads, end=False)
-
-    def _arrived(self, stream: S, payloads: list[memoryview], *, end: bool) -> None:
-        stream.got_end = end
-        payload = b"".join(payloads)
-        stream.arrived(Piece(BODY, payload, payload, end))
+        self._bodies.add_large(stream, payload, end=bool(flags))
 
     def _frame(self, kind: int, flags: int, stream_id: int, payload: bytes) -> None:
         if self.blocks.interrupted and kind != frames.CONTINUATION:
@@ -228,9 +220,40 @@ class Connection(asyncio.Protocol, Generic[S]):
         if not self.settled and kind != frames.SETTINGS:
             raise ConnectionFault(Code.PROTOCOL_ERROR, "the first frame is no SETTINGS")
         try:
-            _READERS.get(kind, Connection._unknown)(self, flags, stream_id, payload)
+            self._read_frame(kind, flags, stream_id, payload)
         except StreamFault as fault:
             self._stream_fault(fault)
+
+    def _read_frame(self, kind: int, flags: int, stream_id: int, payload: bytes) -> None:
+        """No table of readers: compiled, these are direct calls."""
+        match kind:
+            case frames.DATA:
+                self._data(flags, stream_id, payload)
+            case frames.HEADERS:
+                self._block(self.blocks.headers(flags, stream_id, payload))
+            case frames.WINDOW_UPDATE:
+                self._window_update(stream_id, payload)
+            case frames.CONTINUATION:
+                self._block(self.blocks.continuation(flags, stream_id, payload))
+            case frames.RST_STREAM:
+                self._rst_stream(stream_id, payload)
+            case _:
+                self._read_rare(kind, flags, stream_id, payload)
+
+    def _read_rare(self, kind: int, flags: int, stream_id: int, payload: bytes) -> None:
+        match kind:
+            case frames.PING:
+                self._ping(flags, stream_id, payload)
+            case frames.SETTINGS:
+                self._settings(flags, stream_id, payload)
+            case frames.GOAWAY:
+                self.goaway(*frames.read_goaway(stream_id, payload))
+            case frames.PRIORITY:
+                self._priority(stream_id, payload)
+            case frames.PUSH_PROMISE:
+                raise ConnectionFault(Code.PROTOCOL_ERROR, "PUSH_PROMISE was not allowed")
+            case _:  # ignored, as the standard asks
+                self._limit(Flood.IDLE)
 
     def _stream_fault(self, fault: StreamFault) -> None:
         self._limit(Flood.RESET)
@@ -262,20 +285,15 @@ class Connection(asyncio.Protocol, Generic[S]):
             self._expect(stream, len(payload), end)
         stream.got_end = end
         if len(payload) < _SMALL and not end:
-            self._gathered.setdefault(stream, []).append(payload)
+            self._bodies.add_small(stream, payload)
             return
-        if stream in self._gathered:
-            self._deliver(stream)
+        if self._bodies.small:
+            self._bodies.deliver(stream)
         stream.arrived(Piece(BODY, payload, payload, end))
 
-    def _deliver_gathered(self, stream_id: int) -> None:
-        """Before anything else of the stream is."""
-        if (stream := self.streams.get(stream_id)) in self._gathered:
-            self._deliver(stream)
-
-    def _deliver(self, stream: S) -> None:
-        payload = b"".join(self._gathered.pop(stream))
-        stream.arrived(Piece(BODY, payload, payload, False))
+    def _deliver_small(self, stream_id: int) -> None:
+        if (stream := self.streams.get(stream_id)) is not None:
+            self._bodies.deliver(stream)
 
     def _refill(self, size: int) -> None:
         self._due += size
@@ -297,24 +315,18 @@ class Connection(asyncio.Protocol, Generic[S]):
     def is_idle(self, stream_id: int) -> bool:
         return stream_id % 2 == 0 or stream_id > self.last_stream_id
 
-    def _headers(self, flags: int, stream_id: int, payload: bytes) -> None:
-        self._block(self.blocks.headers(flags, stream_id, payload))
-
-    def _continuation(self, flags: int, stream_id: int, payload: bytes) -> None:
-        self._block(self.blocks.continuation(flags, stream_id, payload))
-
     def _block(self, block: Block | None) -> None:
         if block is None:
             return
         stream_id, end, fields = block
-        if self._gathered:
-            self._deliver_gathered(stream_id)
+        if self._bodies.small:
+            self._deliver_small(stream_id)
         try:
             self.block_arrived(stream_id, end, fields)
         except Malformed as error:
             raise StreamFault(stream_id, Code.PROTOCOL_ERROR, str(error)) from error
 
-    def _priority(self, flags: int, stream_id: int, payload: bytes) -> None:
+    def _priority(self, stream_id: int, payload: bytes) -> None:
         self._limit(Flood.IDLE)
         if stream_id == 0:
             raise ConnectionFault(Code.PROTOCOL_ERROR, "PRIORITY without a stream")
@@ -322,23 +334,20 @@ class Connection(asyncio.Protocol, Generic[S]):
             raise StreamFault(stream_id, Code.FRAME_SIZE_ERROR, "PRIORITY has 5 bytes")
         check_priority(stream_id, payload)
 
-    def _rst_stream(self, flags: int, stream_id: int, payload: bytes) -> None:
+    def _rst_stream(self, stream_id: int, payload: bytes) -> None:
         if len(payload) != 4:
             raise ConnectionFault(Code.FRAME_SIZE_ERROR, "RST_STREAM has 4 bytes")
         if stream_id == 0 or self.is_idle(stream_id):
             raise ConnectionFault(Code.PROTOCOL_ERROR, "RST_STREAM for a stream that was never opened")
         self._limit(Flood.RESET)
-        self._deliver_gathered(stream_id)
+        self._deliver_small(stream_id)
         stream = self.streams.pop(stream_id, None)
         if stream is not None:
             self.stream_reset(stream, int.from_bytes(payload))
             self.sender.forget(stream)
 
     def _settings(self, flags: int, stream_id: int, payload: bytes) -> None:
-        if stream_id:
-            raise ConnectionFault(Code.PROTOCOL_ERROR, "SETTINGS of a stream")
-        if len(payload) % 6 or (flags & frames.ACK and payload):
-            raise ConnectionFault(Code.FRAME_SIZE_ERROR, "SETTINGS has 6 bytes a value")
+        frames.check_settings(flags, stream_id, payload)
         self._limit(Flood.SETTINGS)
         if flags & frames.ACK:
             self.blocks.decoder.acknowledged = True
@@ -350,14 +359,8 @@ class Connection(asyncio.Protocol, Generic[S]):
 
     def _set(self, key: int, value: int) -> None:
         match key:
-            case Setting.ENABLE_PUSH if value > 1:
-                raise ConnectionFault(Code.PROTOCOL_ERROR, "ENABLE_PUSH is 0 or 1")
-            case Setting.INITIAL_WINDOW_SIZE if value > frames.MAX_WINDOW:
-                raise ConnectionFault(Code.FLOW_CONTROL_ERROR, "INITIAL_WINDOW_SIZE is too large")
             case Setting.INITIAL_WINDOW_SIZE:
                 self.sender.set_initial(value, list(self.streams.values()))
-            case Setting.MAX_FRAME_SIZE if not 2**14 <= value < 2**24:
-                raise ConnectionFault(Code.PROTOCOL_ERROR, "MAX_FRAME_SIZE is out of bounds")
             case Setting.MAX_FRAME_SIZE:
                 self.sender.max_frame = value
             case Setting.MAX_CONCURRENT_STREAMS:
@@ -365,30 +368,18 @@ class Connection(asyncio.Protocol, Generic[S]):
             case _:
                 """HEADER_TABLE_SIZE: our blocks use no table. MAX_HEADER_LIST_SIZE: advisory. Others: unknown."""
 
-    def _push_promise(self, flags: int, stream_id: int, payload: bytes) -> None:
-        raise ConnectionFault(Code.PROTOCOL_ERROR, "PUSH_PROMISE was not allowed")
-
     def _ping(self, flags: int, stream_id: int, payload: bytes) -> None:
-        if stream_id:
-            raise ConnectionFault(Code.PROTOCOL_ERROR, "PING of a stream")
-        if len(payload) != 8:
-            raise ConnectionFault(Code.FRAME_SIZE_ERROR, "PING has 8 bytes")
+        frames.check_ping(stream_id, payload)
         self._limit(Flood.PING)
         if flags & frames.ACK:
             self.pong(payload)
         else:
             self.sender.put(frames.frame(frames.PING, frames.ACK, 0, payload))
 
-    def _goaway(self, flags: int, stream_id: int, payload: bytes) -> None:
-        if stream_id or len(payload) < 8:
-            raise ConnectionFault(Code.PROTOCOL_ERROR, "a malformed GOAWAY")
-        last, code = int.from_bytes(payload[:4]) & MAX_STREAM_ID, int.from_bytes(payload[4:8])
-        self.goaway(last, code, payload[8:].decode("utf-8", "replace"))
-
-    def _window_update(self, flags: int, stream_id: int, payload: bytes) -> None:
+    def _window_update(self, stream_id: int, payload: bytes) -> None:
         if len(payload) != 4:
             raise ConnectionFault(Code.FRAME_SIZE_ERROR, "WINDOW_UPDATE has 4 bytes")
-        size = int.from_bytes(payload) & frames.MAX_WINDOW
+        size = u32(payload, 0) & frames.MAX_WINDOW
         if stream_id == 0:
             if not size:
                 raise ConnectionFault(Code.PROTOCOL_ERROR, "WINDOW_UPDATE of nothing")
@@ -400,27 +391,8 @@ class Connection(asyncio.Protocol, Generic[S]):
         elif self.is_idle(stream_id):
             raise ConnectionFault(Code.PROTOCOL_ERROR, "WINDOW_UPDATE for a stream that was never opened")
 
-    def _unknown(self, flags: int, stream_id: int, payload: bytes) -> None:
-        """Ignored, as the standard asks."""
-        self._limit(Flood.IDLE)
-
     def _limit(self, flood: Flood) -> None:
         if self._rates.exceeded(flood, self._loop.time()):
             raise ConnectionFault(Code.ENHANCE_YOUR_CALM, f"too many frames: {flood.value}")
         if self.transport.get_write_buffer_size() > UNREAD:
             raise ConnectionFault(Code.ENHANCE_YOUR_CALM, "what we answer is not read")
-
-
-_Reader = Callable[[Connection[Any], int, int, bytes], None]
-_READERS: dict[int, _Reader] = {
-    frames.DATA: Connection._data,
-    frames.HEADERS: Connection._headers,
-    frames.PRIORITY: Connection._priority,
-    frames.RST_STREAM: Connection._rst_stream,
-    frames.SETTINGS: Connection._settings,
-    frames.PUSH_PROMISE: Connection._push_promise,
-    frames.PING: Connection._ping,
-    frames.GOAWAY: Connection._goaway,
-    frames.WINDOW_UPDATE: Connection._window_update,
-    frames.CONTINUATION: Connection._continuation,
-}

@@ -58,12 +58,14 @@ class FieldDecoder:
         """The peer has acknowledged our SETTINGS."""
 
     def stateless(self, block: bytes) -> bytes:
-        """The same fields in a block without a reference to a table. Raises ConnectionFault."""
+        """The same fields in a block without a reference to a table. Raises ConnectionFault.
+
+        Where the peer has no table whoever asks for the fields finds out that the block is none.
+        """
         if self._empty:
             if block[:1] == _EMPTY_TABLE:
                 block = block.lstrip(_EMPTY_TABLE)
-            fields = walk(block)
-            if len(block) > _CACHED_BLOCK and _size(fields) > self._limit:
+            if len(block) > _CACHED_BLOCK and _size(walk(block)) > self._limit:
                 raise ConnectionFault(Code.ENHANCE_YOUR_CALM, "the header list is too large")
             return block
         return self._by_table(block)

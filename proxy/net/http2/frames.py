@@ -6,13 +6,12 @@ Owns: bytes of frames. Not: header blocks (fields), windows (sender), what a fra
 from __future__ import annotations
 
 import struct
+from collections.abc import Mapping
 from enum import IntEnum
 from typing import Final
 
 PREFACE: Final = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 HEADER_SIZE: Final = 9
-HEADER: Final = struct.Struct(">BHBBI")
-"""Length (8 and 16 bits), type, flags, stream."""
 MAX_STREAM_ID: Final = 2**31 - 1
 MAX_WINDOW: Final = 2**31 - 1
 
@@ -78,7 +77,14 @@ class StreamFault(Exception):
 
 
 def header(kind: int, flags: int, stream_id: int, length: int) -> bytes:
-    return HEADER.pack(length >> 16, length & 0xFFFF, kind, flags, stream_id)
+    """Length (24 bits), type, flags, stream. Not by `struct`: compiled, this touches a tenth of the memory."""
+    return (length << 16 | kind << 8 | flags).to_bytes(5, "big") + stream_id.to_bytes(4, "big")
+
+
+def read_header(data: bytes, at: int) -> tuple[int, int, int, int]:
+    """What `header` takes: type, flags, stream, length."""
+    length = data[at] << 16 | data[at + 1] << 8 | data[at + 2]
+    return data[at + 3], data[at + 4], u32(data, at + 5) & MAX_STREAM_ID, length
 
 
 def frame(kind: int, flags: int, stream_id: int, payload: bytes = b"") -> bytes:
@@ -96,12 +102,51 @@ def header_block(stream_id: int, block: bytes, end_stream: int, max_frame: int) 
     return b"".join(frames)
 
 
+def u32(data: bytes, at: int) -> int:
+    return data[at] << 24 | data[at + 1] << 16 | data[at + 2] << 8 | data[at + 3]
+
+
 def settings(values: dict[Setting, int]) -> bytes:
     return frame(SETTINGS, 0, 0, b"".join(struct.pack(">HI", key, value) for key, value in values.items()))
 
 
+def check_settings(flags: int, stream_id: int, payload: bytes) -> None:
+    if stream_id:
+        raise ConnectionFault(Code.PROTOCOL_ERROR, "SETTINGS of a stream")
+    if len(payload) % 6 or (flags & ACK and payload):
+        raise ConnectionFault(Code.FRAME_SIZE_ERROR, "SETTINGS has 6 bytes a value")
+
+
+def check_ping(stream_id: int, payload: bytes) -> None:
+    if stream_id:
+        raise ConnectionFault(Code.PROTOCOL_ERROR, "PING of a stream")
+    if len(payload) != 8:
+        raise ConnectionFault(Code.FRAME_SIZE_ERROR, "PING has 8 bytes")
+
+
+def read_goaway(stream_id: int, payload: bytes) -> tuple[int, int, str]:
+    """The last stream, the code, the text."""
+    if stream_id or len(payload) < 8:
+        raise ConnectionFault(Code.PROTOCOL_ERROR, "a malformed GOAWAY")
+    return u32(payload, 0) & MAX_STREAM_ID, u32(payload, 4), payload[8:].decode("utf-8", "replace")
+
+
+_BOUNDS: Final[Mapping[int, tuple[int, int, Code, str]]] = {
+    Setting.ENABLE_PUSH: (0, 1, Code.PROTOCOL_ERROR, "ENABLE_PUSH is 0 or 1"),
+    Setting.INITIAL_WINDOW_SIZE: (0, MAX_WINDOW, Code.FLOW_CONTROL_ERROR, "INITIAL_WINDOW_SIZE is too large"),
+    Setting.MAX_FRAME_SIZE: (2**14, 2**24 - 1, Code.PROTOCOL_ERROR, "MAX_FRAME_SIZE is out of bounds"),
+}
+"""Lowest and highest value, and what another one is (RFC 9113, 6.5.2)."""
+
+
 def read_settings(payload: bytes) -> list[tuple[int, int]]:
-    return list(struct.iter_unpack(">HI", payload))
+    """Raises ConnectionFault where a value is one that the standard forbids."""
+    values = list(struct.iter_unpack(">HI", payload))
+    for key, value in values:
+        low, high, code, text = _BOUNDS.get(key, (0, value, Code.NO_ERROR, ""))
+        if not low <= value <= high:
+            raise ConnectionFault(code, text)
+    return values
 
 
 def window_update(stream_id: int, size: int) -> bytes:

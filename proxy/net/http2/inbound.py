@@ -113,6 +113,7 @@ class ClientConnection(Connection[ClientStream]):
         self._begin = begin
         self._around = around
         self._ended = ended
+        self._max_streams = around.relay.max_streams
         self._preface = True
         self._told = False  # our last GOAWAY is out
         self._used = self._loop.time()
@@ -123,7 +124,7 @@ class ClientConnection(Connection[ClientStream]):
         return frames.settings(
             {
                 Setting.HEADER_TABLE_SIZE: 0,
-                Setting.MAX_CONCURRENT_STREAMS: self._around.relay.max_streams,
+                Setting.MAX_CONCURRENT_STREAMS: self._max_streams,
                 Setting.INITIAL_WINDOW_SIZE: STREAM_WINDOW,
                 Setting.MAX_FRAME_SIZE: FRAME_SIZE,
                 Setting.MAX_HEADER_LIST_SIZE: self._around.relay.max_header_bytes,
@@ -151,7 +152,7 @@ class ClientConnection(Connection[ClientStream]):
 
     def _open(self, stream_id: int, end: bool, block: bytes) -> None:
         self.last_stream_id = stream_id
-        if self._told or len(self.streams) >= self._around.relay.max_streams:
+        if self._told or len(self.streams) >= self._max_streams:
             raise StreamFault(stream_id, Code.REFUSED_STREAM, "too many streams")
         head = fields.request_head(block)
         stream = ClientStream(self, stream_id, head)

@@ -150,6 +150,7 @@ class UpstreamConnection(Connection[UpstreamStream]):
         if stream.got_head:
             if not end:
                 raise fields.Malformed("trailers that do not end the stream")
+            fields.walk(block)
             return TRAILERS
         status = fields.status(block)
         if status < 200:

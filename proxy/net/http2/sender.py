@@ -13,17 +13,18 @@ from proxy.net.http2.frames import (
     DATA,
     END_HEADERS,
     END_STREAM,
-    HEADER,
     HEADERS,
     MAX_WINDOW,
     Code,
     ConnectionFault,
     StreamFault,
+    header,
     header_block,
     rst_stream,
 )
 from proxy.net.limits import WRITE_BUFFER
 from proxy.net.pieces import add_piece
+from proxy.net.turn import Outlet, running_turn
 
 _FRAME = 16_384
 _UNCOPIED = 2**15
@@ -50,14 +51,16 @@ class Outflow(Protocol):
         """So many body bytes left its queue."""
 
 
-class Sender:
+class Sender(Outlet):
     __slots__ = (
+        "_due",
         "_loop",
         "_out",
         "_paused",
         "_pending",
-        "_scheduled",
+        "_soon",
         "_transport",
+        "_turn",
         "_waiting",
         "initial",
         "max_frame",
@@ -69,7 +72,9 @@ class Sender:
         self._transport = transport
         self._out: list[bytes | memoryview] = []
         self._pending = 0  # bytes of bodies in it
-        self._scheduled = False
+        self._turn = running_turn()
+        self._due = False  # flushed at the end of the present read
+        self._soon = False  # flushed in the loop's next turn
         self._paused = False
         self._waiting: dict[int, Outflow] = {}
         self.window = _WINDOW
@@ -79,12 +84,24 @@ class Sender:
     def put(self, chunk: bytes) -> None:
         """Any frame that flow control does not govern."""
         self._out.append(chunk)
-        if not self._scheduled:
-            self._schedule()
+        if not self._due and not self._soon:
+            self._flush_soon()
 
     def _schedule(self) -> None:
-        self._scheduled = True
-        self._loop.call_soon(self.flush)
+        """At the end of the read that brought it; what nobody waits for, a PING's answer say, leaves after that."""
+        if self._turn.reading:
+            self._due = True
+            self._turn.await_end(self)
+        elif not self._soon:
+            self._flush_soon()
+
+    def _flush_soon(self) -> None:
+        self._soon = True
+        self._loop.call_soon(self._flush_now)
+
+    def _flush_now(self) -> None:
+        self._soon = False
+        self.flush()
 
     def send(self, stream: Outflow, piece: Piece) -> int:
         """The piece now or, where the peer's windows or the socket forbid it, later and in order. Body bytes sent now."""
@@ -110,7 +127,7 @@ class Sender:
         self.put(rst_stream(stream.id, code))
 
     def flush(self) -> None:
-        self._scheduled = False
+        self._due = False
         out, self._out = self._out, []
         pending, self._pending = self._pending, 0
         if not out or self._transport.is_closing():
@@ -204,10 +221,10 @@ class Sender:
         size = len(body)
         stream.window -= size
         self.window -= size
-        if not self._scheduled:
+        if not self._due:
             self._schedule()
         if size <= self.max_frame:
-            self._out += (HEADER.pack(size >> 16, size & 0xFFFF, DATA, END_STREAM if end else 0, stream.id), body)
+            self._out += (header(DATA, END_STREAM if end else 0, stream.id, size), body)
         else:
             self._put_frames(stream.id, memoryview(body), end)
         self._pending += size
@@ -218,20 +235,20 @@ class Sender:
 
     def _put_frames(self, stream_id: int, body: memoryview, end: bool) -> None:
         step, left = self.max_frame, len(body)
-        whole = HEADER.pack(step >> 16, step & 0xFFFF, DATA, 0, stream_id)
+        whole = header(DATA, 0, stream_id, step)
         for at in range(0, left, step):
             last = at + step >= left
             size = left - at
-            header = HEADER.pack(size >> 16, size & 0xFFFF, DATA, END_STREAM if end else 0, stream_id) if last else whole
-            self._out += (header, body[at : at + step])
+            first = header(DATA, END_STREAM if end else 0, stream_id, size) if last else whole
+            self._out += (first, body[at : at + step])
 
     def _send_block(self, stream: Outflow, piece: Piece) -> None:
         block, end = piece.wire, END_STREAM if piece.end else 0
         if (size := len(block)) > self.max_frame:
             self.put(header_block(stream.id, block, end, self.max_frame))
         else:
-            if not self._scheduled:
+            if not self._due:
                 self._schedule()
-            self._out += (HEADER.pack(size >> 16, size & 0xFFFF, HEADERS, END_HEADERS | end, stream.id), block)
+            self._out += (header(HEADERS, END_HEADERS | end, stream.id, size), block)
         if end:
             stream.ended()

@@ -13,10 +13,11 @@ from proxy.backfill.reader import read_at_once
 from proxy.backfill.writer import Writer
 from proxy.config import BackfillConfig
 from proxy.errors import Refused, Unavailable
+from proxy.live import Roles
 from proxy.model.operation import Consistency, DropCollection, Page, Scan
 from proxy.model.point import Key, Point
 from proxy.model.schema import Metric, Schema, VectorField, VectorKind
-from proxy.ports import Fit, Roles
+from proxy.ports import Fit
 from proxy.store.checkpoints import Checkpoints
 from proxy.store.store import Store
 from proxy.store.walk import Stretch, Walk, load, save

@@ -18,7 +18,7 @@ from proxy.clock import SystemClock
 from proxy.config import BackfillConfig
 from proxy.model.point import Key, Point
 from proxy.model.schema import Metric, Schema, VectorField, VectorKind
-from proxy.ports import Roles
+from proxy.live import Roles
 from proxy.store.checkpoints import Checkpoints
 from proxy.store.store import Store
 

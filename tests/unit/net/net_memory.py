@@ -111,9 +111,10 @@ class Http1Side(Upstream):
 
     def __init__(self) -> None:
         super().__init__("source", "http://127.0.0.1:1", TlsConfig(), RELAY)
+        self.connections = {Version.HTTP1: self}
         self.ends: list[Recorded] = []
 
-    def open(self, caller: Caller, version: Version) -> None:
+    def open(self, caller: Caller) -> None:
         self.ends.append(Recorded(caller))
         caller.attached(self.ends[-1])
 
@@ -131,8 +132,9 @@ class Http2Side(Upstream):
         super().__init__("source", "http://127.0.0.1:1", TlsConfig(), RELAY)
         self.connection = Http2Upstream("source", None, 2**16, lambda connection: None)
         self.connection.connection_made(Transport())
+        self.connections = {Version.HTTP2: self}
 
-    def open(self, caller: Caller, version: Version) -> None:
+    def open(self, caller: Caller) -> None:
         caller.attached(self.connection.open(caller))
 
     def leave(self, caller: Caller) -> None: ...

@@ -9,7 +9,7 @@ import h11
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from net_memory import Transport, portions
+from net_memory import Transport, portions, run
 
 from proxy.net.ends import Failure, Kind, Piece, UpstreamEnd
 from proxy.net.http1.outbound import UpstreamConnection
@@ -111,7 +111,7 @@ def by_h11(wire: bytes) -> Seen | None:
     return Seen(status, content)
 
 
-def check(wire: bytes, sizes: list[int]) -> None:
+async def check(wire: bytes, sizes: list[int]) -> None:
     transport, waiting = Transport(), Waiting()
     freed: list[UpstreamConnection] = []
     connection = UpstreamConnection("source", None, 4096, freed.append)
@@ -136,10 +136,10 @@ SIZES = st.lists(st.integers(1, 60), max_size=6)
 @settings(max_examples=EXAMPLES, deadline=None)
 @given(replies(), SIZES)
 def test_a_reply_is_what_another_parser_reads_or_broken(wire: bytes, sizes: list[int]) -> None:
-    check(wire, sizes)
+    run(check(wire, sizes))
 
 
 @settings(max_examples=EXAMPLES // 2, deadline=None)
 @given(st.binary(max_size=200).map(lambda wire: b"HTTP/1.1 " + wire), SIZES)
 def test_any_bytes_are_a_reply_or_broken(wire: bytes, sizes: list[int]) -> None:
-    check(wire, sizes)
+    run(check(wire, sizes))

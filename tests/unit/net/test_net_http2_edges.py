@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 
 import h2.events
 import hpack
@@ -19,6 +20,13 @@ from proxy.net.limits import FLOODS, Flood
 HEADERS, TRAILING = 1, 4
 RESETS = 3 * FLOODS[Flood.GIVEN_UP]
 END_STREAM = 1
+ROUNDS = 5
+
+
+async def eventually(true: Callable[[], object]) -> None:
+    async with asyncio.timeout(5):
+        while not true():  # noqa: ASYNC110  nobody rings a bell
+            await asyncio.sleep(0.01)
 
 
 BROKEN = {
@@ -229,6 +237,33 @@ async def test_a_connection_that_was_made_to_reset_many_streams_is_left_for_anot
     assert len(first.of(h2.events.StreamReset)) <= FLOODS[Flood.GIVEN_UP] + 1
     first.send(lambda h2: h2.send_headers(1, [(":status", "200")], end_stream=True))
     await calm.first(h2.events.StreamEnded, 1)
+
+
+async def test_connections_that_were_left_are_bounded_and_the_streams_of_those_that_end_are_told(
+    h2_server, start, h2_connect, set_limit
+):
+    """A client that keeps a stream on each would have ten more of them open in each second."""
+    set_limit("proxy.net.pool.HTTP2_LEFT", 2)
+    client = await h2_connect(await start(h2_server.url))
+    h2_server.on = lambda peer, event: None
+    kept = []
+    for number in range(ROUNDS):
+        kept.append(1 + number * RESETS)
+        client.request(kept[-1], b"x")
+        await eventually(
+            lambda number=number: len(h2_server.peers) > number and h2_server.peers[number].of(h2.events.StreamEnded)
+        )
+        for stream_id in range(kept[-1] + 2, kept[-1] + RESETS, 2):
+            client.request(stream_id, None)
+            client.send(lambda h2, stream_id=stream_id: h2.reset_stream(stream_id, ErrorCodes.CANCEL))
+            await asyncio.sleep(0)
+        peer = h2_server.peers[number]
+        await peer.until(lambda peer=peer: len(peer.of(h2.events.StreamReset)) > FLOODS[Flood.GIVEN_UP])
+    await eventually(lambda: sum(not peer.closed for peer in h2_server.peers) <= 2 + 1)
+    for stream_id in kept[: ROUNDS - 3]:
+        await client.first(h2.events.StreamEnded, stream_id)
+        assert dict(client.of(h2.events.ResponseReceived, stream_id)[0].headers)[":status"] == "502"
+    assert not client.of(h2.events.StreamEnded, kept[-1])
 
 
 async def test_what_came_before_a_reset_in_the_same_read_is_passed_on_before_it(h2_server, start, h2_connect):

@@ -177,10 +177,10 @@ def sent(connection: Listening, stream: int) -> list[tuple[int, bool]]:
     connection.sender.flush()
     wire, at, found = connection.transport.written, 0, []
     while at < len(wire):
-        high, low, kind, flags, id = frames.HEADER.unpack_from(wire, at)
+        kind, flags, id, size = frames.read_header(wire, at)
         if kind == DATA and id == stream:
-            found.append((high << 16 | low, bool(flags & END_STREAM)))
-        at += HEADER_SIZE + (high << 16 | low)
+            found.append((size, bool(flags & END_STREAM)))
+        at += HEADER_SIZE + size
     return found
 
 

@@ -8,7 +8,7 @@ from typing import Final
 import pytest
 
 from proxy.net.ends import Kind, Piece
-from proxy.net.http2.frames import END_STREAM, HEADER
+from proxy.net.http2.frames import END_STREAM, HEADER_SIZE, read_header
 from proxy.net.http2.sender import Sender
 
 WIDE: Final = 2**30
@@ -33,8 +33,8 @@ class Wire:
     def writelines(self, wires: list[bytes]) -> None:
         self.size += sum(map(len, wires))
         for header, payload in zip(wires[::2], wires[1::2], strict=True):
-            high, low, _, flags, stream = HEADER.unpack(header)
-            assert (high << 16 | low) == len(payload)
+            _, flags, stream, size = read_header(header, 0)
+            assert (len(header), size) == (HEADER_SIZE, len(payload))
             self.headers.append((stream, len(payload), bool(flags & END_STREAM)))
 
 

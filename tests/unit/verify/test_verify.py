@@ -10,12 +10,12 @@ from fakes.mirror import Catalog, FakeMirror, FastClock, Slow, Watcher, contents
 
 from proxy.config import VerifyConfig
 from proxy.errors import NotFound, Refused, Unavailable
+from proxy.live import Roles
 from proxy.model.feature import Feature, Support
 from proxy.model.operation import Consistency, CreateCollection, Fetch, SetAlias
 from proxy.model.place import Place
 from proxy.model.point import Key, Point
 from proxy.model.schema import Metric, Product, Schema, VectorField, VectorKind
-from proxy.ports import Roles
 from proxy.store.checkpoints import Checkpoints
 from proxy.store.debts import Debts
 from proxy.store.ledger import Ledger
