@@ -352,9 +352,10 @@ class Connection(asyncio.Protocol, Generic[S]):
         if flags & frames.ACK:
             self.blocks.decoder.acknowledged = True
             return
-        for key, value in frames.read_settings(payload):
+        settings = frames.read_settings(payload)
+        self.sender.put(frames.frame(frames.SETTINGS, frames.ACK, 0))  # before what a larger window sets free
+        for key, value in settings:
             self._set(key, value)
-        self.sender.put(frames.frame(frames.SETTINGS, frames.ACK, 0))
         self.settled = True
 
     def _set(self, key: int, value: int) -> None:

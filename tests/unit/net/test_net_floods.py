@@ -14,6 +14,7 @@ from net_h2_peers import Peer, Upstream
 
 from proxy.net.http2.fields import encode
 from proxy.net.limits import FLOODS, Budget, Flood
+from proxy.ports import Reply, Request
 
 HEAD = encode([(b":method", b"POST"), (b":scheme", b"http"), (b":path", b"/"), (b":authority", b"x")])
 CALM, PROTOCOL, FLOW, SIZE, CLOSED, COMPRESSION = 11, 1, 3, 6, 5, 9
@@ -32,12 +33,14 @@ class Raw:
         self.reader, self.writer = reader, writer
 
     async def until(self, kind: int) -> Seen:
+        while (seen := await self.next()).kind != kind:
+            pass
+        return seen
+
+    async def next(self) -> Seen:
         async with asyncio.timeout(5):
-            while True:
-                head = await self.reader.readexactly(9)
-                seen = Seen(head[3], int.from_bytes(head[5:]), await self.reader.readexactly(int.from_bytes(head[:3])))
-                if seen.kind == kind:
-                    return seen
+            head = await self.reader.readexactly(9)
+            return Seen(head[3], int.from_bytes(head[5:]), await self.reader.readexactly(int.from_bytes(head[:3])))
 
     async def goaway_code(self) -> int:
         return int.from_bytes((await self.until(7)).payload[4:8])
@@ -288,3 +291,17 @@ async def test_small_frames_keep_their_order_before_large_ones_and_trailers(raw,
     await server.peers[0].until(lambda: len(server.peers[0].of(h2.events.StreamEnded)) == 2)
     assert server.peers[0].body(1) == b"".join(parts)
     assert server.peers[0].body(3) == b"".join(parts) + b"f"
+
+
+async def test_settings_are_acknowledged_before_what_they_set_free(proxy, raw) -> None:
+    """RFC 9113, 6.5.3: immediately. A client that waits for the acknowledgement need not look at what came before it."""
+
+    async def answer(request: Request) -> Reply:
+        return Reply(200, (), b"answer")
+
+    proxy.handler.act = lambda exchange: exchange.serve(answer)
+    raw.writer.write(frame(4, 0, 0, b"\0\4\0\0\0\0") + frame(1, 5, 1, HEAD))
+    assert (await raw.until(1)).stream_id == 1
+    raw.writer.write(frame(4, 0, 0, b"\0\4\0\0\0\1"))
+    kinds = [(await raw.next()).kind for _ in range(2)]
+    assert kinds == [4, 0]
