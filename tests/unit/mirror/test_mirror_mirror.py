@@ -5,15 +5,16 @@ import json
 from collections.abc import Callable
 
 import pytest
-from fakes.plain_frontend import point, put, remove, request, schema_of
+from fakes.plain_frontend import PlainFrontend, point, put, remove, request, schema_of
 from mirror_stage import Stage
 
 from proxy.config import JournalConfig, MirrorConfig, WhenFull
 from proxy.errors import Broken, Refused, Unavailable, Uncertain
 from proxy.mirror.mirror import Listing, Mirror
-from proxy.model.operation import CreateCollection, DropCollection, RenameCollection, SetAlias
+from proxy.mirror.pulse import Pulse
+from proxy.model.operation import CreateCollection, DropCollection, Read, RenameCollection, SetAlias, Write
 from proxy.model.point import Key
-from proxy.ports import Outcome, Reply, Request
+from proxy.ports import Catalog, Outcome, Reply, Request
 
 
 def key(number: int, collection: str = "c") -> Key:
@@ -28,6 +29,52 @@ async def test_a_full_upsert_is_written_directly_and_not_read(stage: Stage) -> N
     await stage.quiet()
     assert stage.target.values() == {1: 1.0, 2: 2.0}
     assert stage.source.fetched == 0
+
+
+async def test_a_body_is_gone_through_once(stage: Stage) -> None:
+    stage.frontend = counting = CountingFrontend()
+    await stage.restart()
+    await stage.write(put("c", (1, 1.0)))
+    counting.passes = 0  # the stage's own
+    await stage.quiet()
+    assert stage.target.values() == {1: 1.0}
+    assert counting.passes == 1
+
+
+async def test_no_more_than_a_batch_is_decoded_before_its_time(stage: Stage, set_limit: Callable[[str, float], None]) -> None:
+    set_limit("proxy.mirror.applier.BATCH_BYTES", 2 * len(put("c", (0, 1.0)).body))
+    stage.frontend = counting = CountingFrontend()
+    await stage.restart()
+    stage.mirror.pause()
+    writes = [await stage.write(put("c", (number, 1.0))) for number in range(8)]
+    async with asyncio.timeout(5):
+        await counting.all_named(len(writes) - 2)
+    decoded = [ticket.entry.write is not None for ticket in writes]
+    assert decoded == [True, True] + 6 * [False]
+    stage.mirror.resume()
+    await stage.quiet()
+    assert len(stage.target.values()) == len(writes)
+
+
+class CountingFrontend(PlainFrontend):
+    """Counts how often a body is gone through."""
+
+    def __init__(self) -> None:
+        self.passes = self.named = 0
+        self._pulse = Pulse()
+
+    async def all_named(self, count: int) -> None:
+        await self._pulse.until(lambda: self.named == count)
+
+    def collection(self, request: Request, catalog: Catalog) -> str:
+        self.passes += 1
+        self.named += 1
+        self._pulse.ring()
+        return super().collection(request, catalog)
+
+    def decode(self, request: Request, catalog: Catalog, reply: Reply | None = None) -> Write | Read:
+        self.passes += 1
+        return super().decode(request, catalog, reply)
 
 
 async def test_small_writes_that_wait_become_one_and_the_last_wins(stage: Stage) -> None:
