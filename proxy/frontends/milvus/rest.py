@@ -20,7 +20,7 @@ from proxy.milvus.schema import DEFAULT_DATABASE, collection_name
 from proxy.milvus.status import CODES, error_of, failed
 from proxy.model.filter import HasId
 from proxy.model.operation import DataWrite, Opaque, Put, Remove, RemoveWhere
-from proxy.model.point import Key, Point, PointId
+from proxy.model.point import Key, Point, PointId, keys_of_ids
 from proxy.model.schema import IdKind, Schema
 from proxy.ports import Catalog, Reply, Request
 
@@ -65,7 +65,7 @@ def decode(request: Request, catalog: Catalog, reply: Reply | None) -> DataWrite
     ids = _made_ids(reply, schema) or _given_ids(found, schema)
     if ids is None:
         return Opaque(schema.collection, SERVER_IDS)
-    points = tuple(Point(Key(schema.collection, None, id), {}) for id in ids)
+    points = tuple([Point(key, {}) for key in keys_of_ids(schema.collection, None, ids)])
     return Put(schema.collection, points, insert=request.path.endswith(b"/insert"), complete=False)
 
 
