@@ -63,13 +63,19 @@ class DirtyKeys:
     # ---- marking ----
 
     def mark(self, marks: Mapping[Key, str]) -> None:
+        if not marks:
+            return
         self._journal.mark(marks)
+        owners = [owner for owner in (self._taken, *self._claims) if owner]
+        now = self._clock.monotonic()
         for key, why in marks.items():
-            owner = self._owner(key)
-            if owner is None:
-                self._wait(key, why)
+            for owner in owners:
+                if key in owner:
+                    owner[key] = why
+                    break
             else:
-                owner[key] = why
+                self._waiting[key.collection][key] = why
+                self._since.setdefault(key, now)
         self.changed.ring()
 
     def _wait(self, key: Key, why: str) -> None:
