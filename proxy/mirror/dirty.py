@@ -112,6 +112,9 @@ class DirtyKeys:
         """Those with waiting keys that may be taken."""
         return [collection for collection, keys in self._waiting.items() if keys and collection not in self._quiet]
 
+    def waiting(self, collection: str) -> int:
+        return len(self._waiting.get(collection, ()))
+
     def take(self, collection: str, limit: int) -> list[Key]:
         """Waiting keys that nobody works on; they are taken now."""
         keys = list(itertools.islice(self._waiting[collection], limit))
@@ -265,7 +268,7 @@ class DirtyKeys:
         return {*self._waiting.get(collection, ()), *(key for key in others if key.collection == collection)}
 
     def full(self, collection: str) -> bool:
-        return len(self._waiting.get(collection, ())) >= DIRTY_LIMIT
+        return self.waiting(collection) >= DIRTY_LIMIT
 
     def oldest_seconds(self) -> float:
         """For how long the first of those to be settled as soon as possible waits for it."""

@@ -3,17 +3,19 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from fakes.plain_frontend import PlainFrontend, point, put, remove, request, schema_of
-from mirror_stage import Stage
+from fakes.plain_parts import PlainCatalog
+from mirror_stage import Stage, Watched
 
 from proxy.config import JournalConfig, MirrorConfig, WhenFull
 from proxy.errors import Broken, Refused, Unavailable, Uncertain
 from proxy.mirror.mirror import Listing, Mirror
 from proxy.mirror.pulse import Pulse
-from proxy.model.operation import CreateCollection, DropCollection, Read, RenameCollection, SetAlias, Write
-from proxy.model.point import Key
+from proxy.model.operation import CreateCollection, DropCollection, Fetch, Read, RenameCollection, SetAlias, Write
+from proxy.model.point import Key, Point
 from proxy.ports import Catalog, Outcome, Reply, Request
 
 
@@ -121,6 +123,36 @@ async def test_of_two_writes_under_way_together_the_primary_says_which_won(stage
     stage.mirror.end(two, Outcome.ACCEPTED, None)
     await stage.quiet()
     assert stage.target.values() == {1: 1.0}
+
+
+async def test_keys_that_come_while_others_are_settled_share_the_next_settle(stage: Stage) -> None:
+    stage.source = gated = Gated(stage.catalog)
+    await gated.apply(CreateCollection(schema_of("c")))
+    mirror = await stage.restart()
+    for number in range(5):
+        mirror.mark_dirty([key(number)], "a test")
+        await gated.asked_once()
+    gated.open.set()
+    await stage.quiet()
+    assert gated.fetched == 4  # two settles, each of which reads before and after
+
+
+class Gated(Watched):
+    """Answers no read before it is opened."""
+
+    def __init__(self, catalog: PlainCatalog) -> None:
+        super().__init__(catalog)
+        self.open, self._asked = asyncio.Event(), asyncio.Event()
+
+    async def asked_once(self) -> None:
+        await self._asked.wait()
+        for _ in range(10):  # whoever would ask beside it has had the time
+            await asyncio.sleep(0)
+
+    async def fetch(self, fetch: Fetch, *rest: Any) -> dict[Key, Point]:
+        self._asked.set()
+        await self.open.wait()
+        return await super().fetch(fetch, *rest)
 
 
 async def test_a_settle_notices_a_change_that_came_between_its_reads(stage: Stage) -> None:
