@@ -192,11 +192,13 @@ class Applier:
         return done
 
     async def _gather(self, lane: deque[Entry]) -> list[tuple[Entry, DataWrite]]:
-        """Takes and decodes what fits into one batch; clients are served in between."""
+        """Takes and decodes what fits into one batch; clients are served in between, and what ends meanwhile comes along."""
         batch: list[tuple[Entry, DataWrite]] = []
         points = size = 0
-        while lane and points < self._parts.config.batch_points and size < BATCH_BYTES and len(batch) < BATCH_ENTRIES:
-            if lane[0].route.kind is Kind.SCHEMA:
+        while points < self._parts.config.batch_points and size < BATCH_BYTES and len(batch) < BATCH_ENTRIES:
+            if not lane:
+                await asyncio.sleep(0)
+            if not lane or lane[0].route.kind is Kind.SCHEMA:
                 break
             entry = lane.popleft()
             batch.append((entry, await self._decoded(entry)))
