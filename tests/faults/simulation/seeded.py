@@ -274,12 +274,12 @@ FAULTS: Mapping[str, Fault] = {
         Fault(a_settle_neither_looks_twice_nor_owns_its_keys, ONE, 22),
         Fault(a_backfill_is_blind, ONE, 819),
         Fault(a_checkpoint_runs_ahead, ONE, 6),
-        Fault(pages_given_up_are_not_settled_at_the_restart, DEATHS, 1463),
+        Fault(pages_given_up_are_not_settled_at_the_restart, DEATHS, 720),
         Fault(verify_compares_nothing, VERIFIED),
         Fault(verify_looks_at_one_side_only, VERIFIED),
         Fault(a_change_does_not_drain, CHANGES, 1),
         Fault(a_change_does_not_hold, _SLOW_CHANGES),
-        Fault(a_change_does_not_wait_for_what_may_land_late, _LATE_CHANGES, 46),
+        Fault(a_change_does_not_wait_for_what_may_land_late, _LATE_CHANGES, 42),
         Fault(an_epoch_is_not_durable, CHANGES),
     )
 }

@@ -44,8 +44,8 @@ QUICKLY = 20
 
 NEEDED = {
     "settle_after_direct_writes": ("race", 18),
-    "settle_after_pages": ("pages", 122),
-    "list_on_the_secondary": ("filters", 1698),
+    "settle_after_pages": ("pages", 321),
+    "list_on_the_secondary": ("filters", 649),
 }
 """A rule of several sidecars -> the story that shows why, and the seed from which it is looked for."""
 
