@@ -31,11 +31,10 @@ MODULES: Final = (
     *(f"proxy/frontends/milvus/{name}.py" for name in ("calls", "decode_write", "errors", "frontend", "rest", "routes")),
     "proxy/frontends/qdrant/routes.py",
     *(f"proxy/milvus/{name}.py" for name in ("columns", "status")),
-    *(f"proxy/backends/qdrant/{name}.py" for name in ("ids", "payload", "upsert")),
+    *(f"proxy/backends/qdrant/{name}.py" for name in ("ids", "payload", "upsert", "vectors", "wire")),
 )
 """What a call passes through each time, and a mirrored write. Not proxy/net/upstream.py: tests put upstreams of theirs in its
-place, as subclasses, and a call passes it once. Not proxy/mirror/dirty.py: mypyc knows no asynchronous generators. Not
-proxy/backends/qdrant/vectors.py: there an exception in a generator that is unpacked with a star would be lost."""
+place, as subclasses, and a call passes it once. Not proxy/mirror/dirty.py: mypyc knows no asynchronous generators."""
 _TYPES: Final = ("--config-file=", "--no-site-packages", "--ignore-missing-imports", "--follow-imports=silent")
 """Types come from our own sources and the standard library only, so that the code does not depend on what is installed."""
 

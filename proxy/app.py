@@ -29,6 +29,7 @@ from proxy.control.stages import Stages
 from proxy.door import Door
 from proxy.errors import ConfigError, ProxyError, Refused, Unavailable
 from proxy.frontends.passthrough import PassthroughFrontend
+from proxy.garbage import collect_seldom
 from proxy.listening import OwnPorts, StopSignal, ask_to_leave, check_free, open_ports
 from proxy.live import Roles
 from proxy.mirror import parts as mirror_parts
@@ -127,6 +128,7 @@ async def _serve(path: Path, config: Config, takeover: bool, stop: StopSignal) -
         async with _sidecar(path, config, frontend, state, front, clock) as parts:
             state.begin()
             spare_what_stays()
+            collect_seldom()
             bound = {role: listener.address for role, listener in parts.listeners.items()}
             door.open(before_router(parts.router, frontend, config, bound, clock, stack))
             drawn.open(DrawnReads(parts.router))

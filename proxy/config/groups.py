@@ -202,7 +202,7 @@ class MirrorConfig(Group):
     batch_points: int = Field(default=1000, gt=0)
     """Points in one write to the secondary."""
     concurrency: int = Field(default=4, gt=0)
-    """Settles in flight per collection."""
+    """Settles in flight per collection; beside another one begins only with a full batch."""
     filter_expand_limit: int = Field(default=10_000, gt=0)
     """Keys that a write by filter may touch; above it the collection is marked unverified."""
     linger: Seconds = 60.0

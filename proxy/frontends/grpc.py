@@ -38,7 +38,10 @@ class Code(IntEnum):
 
 def header(headers: Headers, name: bytes) -> str | None:
     """The first value of that name, or None."""
-    return next((value.decode("utf-8", "replace") for key, value in headers if key == name), None)
+    for key, value in headers:  # each write asks for several: a generator would be made for each
+        if key == name:
+            return value.decode("utf-8", "replace")
+    return None
 
 
 def message(body: bytes, headers: Headers, limit: int) -> bytes:

@@ -17,7 +17,7 @@ import orjson
 from proxy.errors import Refused
 from proxy.milvus.schema import META, collection_schema, field_ids, pairs, server_made
 from proxy.milvus.sdk.grpc_gen import schema_pb2
-from proxy.model.point import Key, Point, PointId, Sparse, Value, Vector
+from proxy.model.point import Point, PointId, Sparse, Value, Vector, keys_of_ids
 from proxy.model.schema import Schema
 
 
@@ -99,8 +99,8 @@ def points_of(
                 payload[column.field_name] = value
     if found is None or len(found) != num_rows:
         raise Refused(f"the primary key column {schema.id_name} of {schema.collection} does not hold {num_rows} rows")
-    keys = (Key(schema.collection, partition, id) for id in found)
-    return tuple(Point(*row) for row in zip(keys, vectors, payloads, strict=True))
+    keys = keys_of_ids(schema.collection, partition, found)
+    return tuple([Point(key, row, payload) for key, row, payload in zip(keys, vectors, payloads, strict=True)])
 
 
 def ids_of(ids: schema_pb2.IDs) -> tuple[PointId, ...]:

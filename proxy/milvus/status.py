@@ -69,9 +69,10 @@ def failed(code: int, reason: str) -> common_pb2.Status:
 
 def error_of(status: common_pb2.Status) -> ProxyError | None:
     """None for success. `Uncertain` where a write may have been applied in part."""
-    code, text = code_of(status), f"milvus: {status.reason or status.detail} ({code_of(status)})"
+    code = code_of(status)
     if code == 0:
         return None
+    text = f"milvus: {status.reason or status.detail} ({code})"
     if code in _THROTTLED:
         return Throttled(text)
     if code in _MAYBE_APPLIED or (code == UNEXPECTED and _ON_THE_WAY.search(text)):

@@ -41,6 +41,9 @@ came, as points, and as the secondary's request."""
 
 INLINE_BYTES: Final = 2**20
 """A larger body is decoded in a thread: in the loop it would hold up every client."""
+TURN_BYTES: Final = 2**16
+DECODING: Final = 2**12
+"""Bytes that are decoded between two turns of the loop, some half a millisecond, and what a body costs beside its own."""
 
 
 class Applier:
@@ -56,6 +59,7 @@ class Applier:
         self._lanes: dict[str, deque[Entry]] = {}
         self._handed = 0
         self._handed_bytes = 0
+        self._turn_bytes = 0
         self._changing = False
         self._lingering: deque[tuple[float, Entry]] = deque()
         self._recheck_left: dict[str, int] = {}
@@ -92,7 +96,17 @@ class Applier:
             await self.moved.until(lambda: not self._changing)
             await self._assign_change(entry)
         else:
-            await self._hand(self._reader.collection(entry), entry)
+            await self._hand(await self._lane_of_write(entry), entry)
+
+    async def _lane_of_write(self, entry: Entry) -> str:
+        """To decode it costs hardly more than to find the name in it, and is to be done anyhow. But what it was decoded to is
+        kept until it is brought, so no more than one batch is decoded before its time."""
+        early = entry.size <= INLINE_BYTES and self._handed_bytes + entry.size <= BATCH_BYTES
+        if not early or self._reader.names(entry):
+            return self._reader.collection(entry)
+        if entry.size > TURN_BYTES:
+            await self._until_durable(entry)
+        return (await self._decoded(entry)).collection
 
     async def _assign_change(self, entry: Entry) -> None:
         change = await self._change_of(entry)
@@ -178,11 +192,13 @@ class Applier:
         return done
 
     async def _gather(self, lane: deque[Entry]) -> list[tuple[Entry, DataWrite]]:
-        """Takes and decodes what fits into one batch; clients are served between two entries."""
+        """Takes and decodes what fits into one batch; clients are served in between, and what ends meanwhile comes along."""
         batch: list[tuple[Entry, DataWrite]] = []
         points = size = 0
-        while lane and points < self._parts.config.batch_points and size < BATCH_BYTES and len(batch) < BATCH_ENTRIES:
-            if lane[0].route.kind is Kind.SCHEMA:
+        while points < self._parts.config.batch_points and size < BATCH_BYTES and len(batch) < BATCH_ENTRIES:
+            if not lane:
+                await asyncio.sleep(0)
+            if not lane or lane[0].route.kind is Kind.SCHEMA:
                 break
             entry = lane.popleft()
             batch.append((entry, await self._decoded(entry)))
@@ -191,9 +207,14 @@ class Applier:
         return batch
 
     async def _decoded(self, entry: Entry) -> DataWrite:
+        if self._reader.knows(entry):
+            return self._data_write(entry)
         if entry.size > INLINE_BYTES:
             return await asyncio.to_thread(self._data_write, entry)
-        await asyncio.sleep(0)
+        self._turn_bytes += entry.size + DECODING
+        if self._turn_bytes > TURN_BYTES:
+            self._turn_bytes = 0
+            await asyncio.sleep(0)
         return self._data_write(entry)
 
     def _data_write(self, entry: Entry) -> DataWrite:

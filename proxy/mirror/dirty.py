@@ -63,13 +63,19 @@ class DirtyKeys:
     # ---- marking ----
 
     def mark(self, marks: Mapping[Key, str]) -> None:
+        if not marks:
+            return
         self._journal.mark(marks)
+        owners = [owner for owner in (self._taken, *self._claims) if owner]
+        now = self._clock.monotonic()
         for key, why in marks.items():
-            owner = self._owner(key)
-            if owner is None:
-                self._wait(key, why)
+            for owner in owners:
+                if key in owner:
+                    owner[key] = why
+                    break
             else:
-                owner[key] = why
+                self._waiting[key.collection][key] = why
+                self._since.setdefault(key, now)
         self.changed.ring()
 
     def _wait(self, key: Key, why: str) -> None:
@@ -105,6 +111,9 @@ class DirtyKeys:
     def collections(self) -> list[str]:
         """Those with waiting keys that may be taken."""
         return [collection for collection, keys in self._waiting.items() if keys and collection not in self._quiet]
+
+    def waiting(self, collection: str) -> int:
+        return len(self._waiting.get(collection, ()))
 
     def take(self, collection: str, limit: int) -> list[Key]:
         """Waiting keys that nobody works on; they are taken now."""
@@ -259,7 +268,7 @@ class DirtyKeys:
         return {*self._waiting.get(collection, ()), *(key for key in others if key.collection == collection)}
 
     def full(self, collection: str) -> bool:
-        return len(self._waiting.get(collection, ())) >= DIRTY_LIMIT
+        return self.waiting(collection) >= DIRTY_LIMIT
 
     def oldest_seconds(self) -> float:
         """For how long the first of those to be settled as soon as possible waits for it."""

@@ -147,11 +147,15 @@ class Reader:
         self.generation = 0
         """Grows with every change of the catalog: what was decoded before may mean other keys now."""
 
+    def names(self, entry: Entry) -> bool:
+        """Whether its collection is known without its body, or not at all."""
+        return entry.intent is None or entry.intent.keys_only or entry.intent.collection != ""
+
     def collection(self, entry: Entry) -> str:
         """Empty where it names none that we know."""
         if entry.intent is None:
             return ""
-        if entry.intent.keys_only or entry.intent.collection:
+        if self.names(entry):
             return entry.intent.collection
         try:
             return self._frontend.collection(entry.intent.request, self._catalog)
@@ -160,13 +164,17 @@ class Reader:
 
     def write(self, entry: Entry) -> Write:
         """Raises Refused where it cannot be understood."""
-        if entry.write is None or entry.generation != self.generation:
+        if entry.write is None or not self.knows(entry):
             write = self._decode(entry)
             entry.generation = self.generation
             # Until the reply is there, what it adds is missing.
             entry.write = write if entry.outcome is not None or not entry.route.needs_reply else None
             return write
         return entry.write
+
+    def knows(self, entry: Entry) -> bool:
+        """It is decoded already."""
+        return entry.write is not None and entry.generation == self.generation
 
     def _decode(self, entry: Entry) -> Write:
         intent = entry.intent

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import assert_never
 
 from proxy.mirror.dirty import DirtyKeys
-from proxy.mirror.entry import Entry, Reader, Scope, scope_of
+from proxy.mirror.entry import Entry, Reader, Scope
 from proxy.mirror.window import Window
 from proxy.model.operation import (
     AddVector,
@@ -92,7 +92,7 @@ class Planner:
     def _states(self, plan: Plan, entry: Entry, write: Put | Remove, rivals: list[Entry] | None) -> None:
         states = _states_of(write)
         if states is None or entry.outcome is not Outcome.ACCEPTED or rivals is None:
-            plan.mark(scope_of(write).keys or (), _why_not_direct(entry, rivals))
+            plan.mark(self._reader.scope(entry).keys or (), _why_not_direct(entry, rivals))
             return
         scope = self._reader.scope(entry)
         shared = self._window.shared(scope, rivals)
@@ -140,8 +140,10 @@ def _states_of(write: Put | Remove) -> Mapping[Key, Point | None] | None:
     """None: the request does not hold the resulting states, or names a key twice."""
     if isinstance(write, Remove):
         return dict.fromkeys(write.keys)
+    if not write.complete:
+        return None
     states: dict[Key, Point | None] = {point.key: point for point in write.points}
-    return states if write.complete and len(states) == len(write.points) else None
+    return states if len(states) == len(write.points) else None
 
 
 def _why_not_direct(entry: Entry, rivals: list[Entry] | None) -> str:

@@ -55,7 +55,10 @@ class Settler:
         return any(map(self._may_start, self._dirty.collections()))
 
     def _may_start(self, collection: str) -> bool:
-        return not self.paused and not self._resting[collection] and self._busy[collection] < self._config.concurrency
+        """Beside another only with a full batch: a few keys wait for those that are settled, and share the next calls."""
+        busy = self._busy[collection]
+        full = self._dirty.waiting(collection) >= self._config.batch_points
+        return not self.paused and not self._resting[collection] and (not busy or (full and busy < self._config.concurrency))
 
     async def _recheck(self) -> None:
         """Marks the keys whose linger is over."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
@@ -26,6 +26,12 @@ class Key(NamedTuple):
     collection: str
     partition: str | None
     id: PointId
+
+
+def keys_of_ids(collection: str, partition: str | None, ids: Iterable[PointId]) -> list[Key]:
+    """Without the call of Python that a named tuple's own constructor is."""
+    new = tuple.__new__
+    return [new(Key, (collection, partition, id)) for id in ids]
 
 
 @dataclass(frozen=True, slots=True)

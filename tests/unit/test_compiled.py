@@ -27,7 +27,7 @@ SIMULATION: Final = "tests/faults/simulation/test_simulation.py::test_nothing_is
 OF_WRITES: Final = (
     *("tests/unit/mirror", "tests/unit/routing", "tests/unit/milvus", "tests/unit/frontends/test_frontends_grpc.py"),
     *(f"tests/unit/frontends/test_milvus_{name}.py" for name in ("errors", "rest_parts", "routes", "writes")),
-    *(f"tests/unit/backends/qdrant/test_qdrant_{name}.py" for name in ("ids", "payload", "upsert")),
+    *(f"tests/unit/backends/qdrant/test_qdrant_{name}.py" for name in ("ids", "payload", "upsert", "vectors")),
 )
 WHAT: Final = (
     ("tests/unit/net", SIMULATION, *OF_WRITES, "tests/wire", "tests/faults/hostile", "tests/unit/workers")

@@ -49,8 +49,8 @@ from proxy.ports import Catalog, Fit, ServerInfo
 
 MINIMUM_VERSION: Final = (1, 16)
 """The first that is sure to read vectors in the form in which we send them."""
-COMPILED_AT_ONCE: Final = 50
-"""Points of one write: about half a millisecond in which nothing else is done."""
+COMPILED_AT_ONCE: Final = 100
+"""Points of one write: less than half a millisecond in which nothing else is done."""
 MAX_RANGE_CANDIDATES: Final = 65_536
 """Hits fetched for one query with a far bound: those nearer than it come along and are cut away."""
 

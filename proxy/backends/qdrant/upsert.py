@@ -1,20 +1,21 @@
 """Points -> an UpsertPoints, as the bytes that are sent. Pure.
 
 Owns: how the parts lie in each other. The SDK's messages would have an object for each level, and the floats copied from level
-to level: several times what the bytes cost. What is not a vector is left to them all the same.
+to level: several times what the bytes cost. Not: ids and payloads (wire.py).
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import Any, Final, TypeAlias
+from typing import Final, TypeAlias
 
 from proxy.backends.qdrant.compile import ORDERING
-from proxy.backends.qdrant.ids import fill_id, mapped_id
+from proxy.backends.qdrant.ids import mapped_id
 from proxy.backends.qdrant.names import collection_name
-from proxy.backends.qdrant.payload import Lengths, compile_payload, fill
-from proxy.backends.qdrant.vectors import Packed, compile_vectors, fill_vector, varint
+from proxy.backends.qdrant.payload import Lengths, compile_payload
+from proxy.backends.qdrant.vectors import Column, Length, compile_vectors, fill_vector
+from proxy.backends.qdrant.wire import KEY, VALUE, id_field, payload_fields, tag, varint
 from proxy.errors import Refused
 from proxy.model.point import Point, Sparse
 from proxy.model.schema import Schema
@@ -24,20 +25,15 @@ Piece: TypeAlias = bytes | memoryview
 """Of a message: those of all its parts one behind the other are the whole."""
 
 
-def _tag(message: Any, field: str) -> bytes:
-    """Of a field that has a length: a message, a text, packed numbers."""
-    return varint(message.DESCRIPTOR.fields_by_name[field].number << 3 | 2)
+_POINT: Final = tag(grpc.UpsertPoints, "points")
+_VECTORS: Final = tag(grpc.PointStruct, "vectors")
+_UNNAMED: Final = tag(grpc.Vectors, "vector")
+_NAMED: Final = tag(grpc.Vectors, "vectors")
+_ENTRY: Final = tag(grpc.NamedVectors, "vectors")
+_DENSE: Final = (tag(grpc.Vector, "dense"), tag(grpc.DenseVector, "data"))
 
-
-_POINT: Final = _tag(grpc.UpsertPoints, "points")
-_VECTORS: Final = _tag(grpc.PointStruct, "vectors")
-_UNNAMED: Final = _tag(grpc.Vectors, "vector")
-_NAMED: Final = _tag(grpc.Vectors, "vectors")
-_ENTRY: Final = _tag(grpc.NamedVectors, "vectors")
-_NAME: Final = b"\x0a"
-_VALUE: Final = b"\x12"
-"""A map's entry is a message of two fields."""
-_DENSE: Final = (_tag(grpc.Vector, "dense"), _tag(grpc.DenseVector, "data"))
+Shape: TypeAlias = tuple[str, bool, int]
+"""What stands before a vector depends on: its name, whether it is dense, its bytes."""
 
 
 def beginning(schema: Schema) -> bytes:
@@ -48,36 +44,49 @@ def beginning(schema: Schema) -> bytes:
 
 def pieces(points: Sequence[Point], schema: Schema) -> list[Piece]:
     """What is behind the beginning. Raises Refused for what Qdrant cannot store."""
+    columns = compile_vectors(points, schema)
+    keep_lengths = [column for column in columns if column.lengths is not None]
     found: list[Piece] = []
-    for point, (vectors, lengths) in zip(points, compile_vectors(points, schema), strict=True):
-        bare = _without_vectors(point, lengths, schema)
-        packed = _vectors(vectors)
-        found.append(_POINT + varint(len(bare) + sum(map(len, packed))) + bare)
-        found += packed
+    for n, point in enumerate(points):
+        bare = _without_vectors(point, _lengths(keep_lengths, n) if keep_lengths else {}, schema)
+        _add(found, bare, columns, n)
     return found
 
 
+def _lengths(columns: list[Column], n: int) -> Lengths:
+    found: dict[str, Length] = {}
+    for column in columns:
+        length = None if column.lengths is None else column.lengths[n]
+        if length is not None:
+            found[column.name] = length
+    return found
+
+
+def _add(found: list[Piece], bare: bytes, columns: list[Column], n: int) -> None:
+    """Point `n`; `bare` is all of it but the vectors."""
+    shapes: list[Shape] = []
+    bodies: list[Piece] = []
+    for column in columns:
+        packed = column.packed[n]
+        if packed is None:
+            continue
+        dense = isinstance(packed, memoryview)
+        body: Piece = packed if isinstance(packed, memoryview) else _message(packed)
+        shapes.append((column.name, dense, len(body)))
+        bodies.append(body)
+    heads, size = _frame(tuple(shapes))
+    found.append(_POINT + varint(len(bare) + size) + bare)
+    for head, body in zip(heads, bodies, strict=True):
+        found.append(head)
+        found.append(body)
+
+
 def _without_vectors(point: Point, lengths: Lengths, schema: Schema) -> bytes:
-    struct = grpc.PointStruct()
-    fill_id(struct.id, mapped_id(point.key, schema))
-    payload = struct.payload
+    stored = compile_payload(point.key, point.payload, lengths, schema)
     try:
-        for name, value in compile_payload(point.key, point.payload, lengths, schema).items():
-            fill(payload[name], value)
+        return id_field(mapped_id(point.key, schema)) + payload_fields(stored)
     except UnicodeEncodeError as error:
         raise Refused(f"the payload of {point.key.id!r} holds a text that is no Unicode: {error.reason}") from error
-    return bytes(struct.SerializeToString())
-
-
-def _vectors(vectors: dict[str, Packed]) -> list[Piece]:
-    if not vectors:
-        return []
-    found: list[Piece] = []
-    for name, packed in vectors.items():
-        body, tags = (packed, _DENSE) if isinstance(packed, memoryview) else (_message(packed), ())
-        found += (_head(name, tags, len(body)), body)
-    around = (_VECTORS,) if vectors.keys() == {""} else (_VECTORS, _NAMED)
-    return [_heads(around, sum(map(len, found))), *found]
 
 
 def _message(packed: list[memoryview] | Sparse) -> bytes:
@@ -87,19 +96,34 @@ def _message(packed: list[memoryview] | Sparse) -> bytes:
 
 
 @lru_cache(maxsize=256)
-def _head(name: str, tags: tuple[bytes, ...], size: int) -> bytes:
-    """Of one vector, `size` bytes of it behind `tags`; those of a collection differ by name only, as a rule."""
-    if not name:
-        return _heads((_UNNAMED, *tags), size)
+def _frame(shapes: tuple[Shape, ...]) -> tuple[tuple[bytes, ...], int]:
+    """What stands before each of a point's vectors, and the bytes of all of them with it. The points of a collection have one
+    shape, as a rule."""
+    if not shapes:
+        return (), 0
+    unnamed = len(shapes) == 1 and not shapes[0][0]
+    around, head = ((_VECTORS,), _unnamed_head) if unnamed else ((_VECTORS, _NAMED), _named_head)
+    heads = [head(name, _DENSE if dense else (), size) for name, dense, size in shapes]
+    floats = sum(size for _, _, size in shapes)
+    heads[0] = _heads(around, sum(map(len, heads)) + floats) + heads[0]
+    return tuple(heads), sum(map(len, heads)) + floats
+
+
+def _unnamed_head(name: str, tags: tuple[bytes, ...], size: int) -> bytes:
+    """Of one vector, `size` bytes of it behind `tags`."""
+    return _heads((_UNNAMED, *tags), size)
+
+
+def _named_head(name: str, tags: tuple[bytes, ...], size: int) -> bytes:
+    """One among others may have the empty name too."""
     text = name.encode()
-    inside = _NAME + varint(len(text)) + text + _heads((_VALUE, *tags), size)
+    inside = KEY + varint(len(text)) + text + _heads((VALUE, *tags), size)
     return _ENTRY + varint(len(inside) + size) + inside
 
 
-@lru_cache(maxsize=256)
 def _heads(tags: tuple[bytes, ...], size: int) -> bytes:
     """Of fields each of which is all that is in the one before it; `size` of what is in the last."""
     heads = b""
-    for tag in reversed(tags):
-        heads = tag + varint(size + len(heads)) + heads
+    for each in reversed(tags):
+        heads = each + varint(size + len(heads)) + heads
     return heads

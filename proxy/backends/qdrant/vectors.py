@@ -8,7 +8,8 @@ come back to within float32's rounding.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
 import numpy as np
@@ -16,6 +17,7 @@ import numpy.typing as npt
 
 from proxy.backends.qdrant.ids import is_own_kind
 from proxy.backends.qdrant.payload import Lengths
+from proxy.backends.qdrant.wire import varint
 from proxy.errors import Refused
 from proxy.model.point import Point, Sparse, Vector
 from proxy.model.schema import DType, Metric, Schema, VectorField, VectorKind
@@ -25,35 +27,50 @@ Floats: TypeAlias = npt.NDArray[np.float32]
 Length: TypeAlias = float | list[float]
 Packed: TypeAlias = memoryview | list[memoryview] | Sparse
 """One vector as its message wants it: a dense one's float32, those of a multivector's rows, or indices and values."""
-Compiled: TypeAlias = tuple[dict[str, Packed], dict[str, Length]]
-"""Of one point: its vectors by name, and the lengths to keep."""
-
 _UNIT_TOLERANCE: Final = 1e-6
 """Qdrant takes a vector whose squared length is this near to 1 as normalised and stores it untouched."""
 _PACKED_FIELD_1: Final = b"\x0a"
 """The protobuf tag of a packed repeated field with number 1: behind it the size and the floats are the message."""
 
 
-def compile_vectors(points: Sequence[Point], schema: Schema) -> list[Compiled]:
+@dataclass(frozen=True, slots=True)
+class Column:
+    """The vectors of one name, None for points without; and the lengths to keep beside them, None where there are none."""
+
+    name: str
+    packed: Sequence[Packed | None]
+    lengths: Sequence[Length | None] | None
+
+
+def compile_vectors(points: Sequence[Point], schema: Schema) -> list[Column]:
     """Raises Refused on an unknown name, another dimension or kind, NaN and infinity."""
-    compiled: list[Compiled] = [({}, {}) for _ in points]
-    keeps_lengths = not is_own_kind(schema)
-    for name in dict.fromkeys(name for point in points for name in point.vectors):
-        field = declared(schema, name)
-        holders = [n for n, point in enumerate(points) if name in point.vectors]
-        rows = [points[n].vectors[name] for n in holders]
-        for n, (vector, length) in zip(holders, _compile_field(field, rows, schema), strict=True):
-            vectors, lengths = compiled[n]
-            vectors[name] = vector
-            if length is not None and keeps_lengths:
-                lengths[name] = length
-    return compiled
+    if not points:
+        return []
+    names = points[0].vectors.keys()
+    alike = all(point.vectors.keys() == names for point in points)
+    wanted = names if alike else dict.fromkeys(name for point in points for name in point.vectors)
+    return [_column(name, points, schema, alike=alike) for name in wanted]
+
+
+def _column(name: str, points: Sequence[Point], schema: Schema, *, alike: bool) -> Column:
+    holders = points if alike else [point for point in points if name in point.vectors]
+    packed, lengths = _compile_field(declared(schema, name), [point.vectors[name] for point in holders], schema)
+    if is_own_kind(schema):
+        lengths = None
+    if alike:
+        return Column(name, packed, lengths)
+    places = [n for n, point in enumerate(points) if name in point.vectors]
+    spread: list[Packed | None] = [None] * len(points)
+    kept: list[Length | None] = [None] * len(points)
+    for n, each, length in zip(places, packed, lengths or kept[: len(places)], strict=True):
+        spread[n], kept[n] = each, length
+    return Column(name, spread, None if lengths is None else kept)
 
 
 def compile_query(vector: Vector, schema: Schema, using: str) -> grpc.VectorInput:
-    (packed, _), *_ = _compile_field(declared(schema, using), [vector], schema)
+    packed, _ = _compile_field(declared(schema, using), [vector], schema)
     query = grpc.VectorInput()
-    fill_vector(query, packed)
+    fill_vector(query, packed[0])
     return query
 
 
@@ -86,30 +103,31 @@ def declared(schema: Schema, name: str) -> VectorField:
     return schema.vectors[name]
 
 
-def _compile_field(field: VectorField, rows: Sequence[Vector], schema: Schema) -> Iterator[tuple[Packed, Length | None]]:
+def _compile_field(
+    field: VectorField, rows: Sequence[Vector], schema: Schema
+) -> tuple[Sequence[Packed], Sequence[Length | None] | None]:
+    """The rows, and the length to keep of each (None: of none of them)."""
     where = f"vector {field.name!r} of collection {schema.collection}"
     if field.kind is VectorKind.SPARSE:
-        yield from ((_sparse(row, where), None) for row in rows)
-        return
-    arrays = [_dense(row, field, where) for row in rows]
+        return [_sparse(row, where) for row in rows], None
+    arrays = _arrays(rows, field, where)
     if field.kind is VectorKind.MULTI:
-        for array in arrays:
-            units, lengths = _unit(array, field, where)
-            yield _packed(units), lengths
-        return
-    units, lengths = _unit(np.concatenate(arrays).reshape(len(arrays), -1), field, where)
-    each: Sequence[float | None] = lengths or [None] * len(arrays)
-    for packed, length in zip(_packed(units), each, strict=True):
-        yield packed, None if length == 1.0 else length
+        units = [_unit(array, field, where) for array in arrays]
+        return [_packed(unit) for unit, _ in units], [lengths for _, lengths in units]
+    flat, lengths = _unit(np.concatenate(arrays).reshape(len(arrays), -1), field, where)
+    return _packed(flat), None if lengths is None else [None if length == 1.0 else length for length in lengths]
 
 
-def _dense(row: Vector, field: VectorField, where: str) -> npt.NDArray[Any]:
+def _arrays(rows: Sequence[Vector], field: VectorField, where: str) -> list[npt.NDArray[Any]]:
+    """Raises Refused where they are of another kind or dimension."""
     axes = 2 if field.kind is VectorKind.MULTI else 1
-    if isinstance(row, Sparse) or row.ndim != axes:
+    arrays = [row for row in rows if not isinstance(row, Sparse) and row.ndim == axes]
+    if len(arrays) < len(rows):
         raise Refused(f"{where} is {field.kind}, and was given another kind")
-    if row.shape[-1] != field.dim:
-        raise Refused(f"{where} has dimension {row.shape[-1]}, the collection wants {field.dim}")
-    return row
+    for row in arrays:
+        if row.shape[-1] != field.dim:
+            raise Refused(f"{where} has dimension {row.shape[-1]}, the collection wants {field.dim}")
+    return arrays
 
 
 def _unit(rows: npt.NDArray[Any], field: VectorField, where: str) -> tuple[Floats, list[float] | None]:
@@ -153,14 +171,6 @@ def _floats(found: grpc.DenseVector) -> Floats:
     """Read-only. The reverse of `_dense_message`: far quicker than a loop over the repeated field."""
     raw = found.SerializeToString()
     return np.frombuffer(raw, "<f4", offset=len(raw) - 4 * len(found.data))
-
-
-def varint(number: int) -> bytes:
-    groups = bytearray()
-    while number > 127:
-        groups.append(number & 127 | 128)
-        number >>= 7
-    return bytes([*groups, number])
 
 
 def _sparse(row: Vector, where: str) -> Sparse:

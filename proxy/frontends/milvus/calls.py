@@ -22,6 +22,8 @@ MAX_BODY: Final = 64 * 2**20 + grpc.PREFIX
 """Milvus's `proxy.grpc.serverMaxRecvSize`, and gRPC's prefix."""
 SERVER_IDS: Final = "the server makes the ids, and only its reply tells them"
 _NAME_FIELDS: Final = ("collection_name", "oldName")
+_ROWS: Final = frozenset({"Insert", "Upsert", "Delete"})
+"""Their messages name one collection. To ask a message for a field that it lacks costs as much as to parse a small one."""
 _SINCE_2_4: Final[tuple[int, ...]] = (2, 4)
 
 
@@ -76,6 +78,8 @@ def parsed(kind: Any, raw: bytes) -> Message:
 
 def named(call: Incoming) -> str:
     """The model's name of the collection that the message names, alias or not; "" where it names none, or several."""
+    if call.method in _ROWS:
+        return call.name(call.message.collection_name) if call.message.collection_name else ""
     several: Sequence[str] = getattr(call.message, "collection_names", ())
     if len(several) == 1:
         return call.name(several[0])

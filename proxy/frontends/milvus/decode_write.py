@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Final
 
 from proxy.errors import Refused
 from proxy.frontends.milvus.calls import SERVER_IDS, Incoming, every_partition, found, partition, prefix_only
@@ -12,7 +13,7 @@ from proxy.frontends.milvus.messages import Message
 from proxy.frontends.milvus.operand import Scope
 from proxy.frontends.milvus.templates import templates
 from proxy.milvus.columns import ids_of, is_dynamic, points_of
-from proxy.milvus.schema import needed_vectors, server_made
+from proxy.milvus.schema import KNOWN, needed_vectors, server_made
 from proxy.model.filter import HasId
 from proxy.model.operation import DataWrite, Opaque, Patch, Put, Remove, RemoveWhere
 from proxy.model.point import Key, Point, PointId
@@ -37,7 +38,7 @@ def _insert(message: Message, schema: Schema, reply: Message | None) -> Put | Op
     if schema.auto_id and not made and not _holds_key(message, schema):
         return Opaque(schema.collection, SERVER_IDS)
     points = _points(message, schema, made or None)
-    return Put(schema.collection, _complete(points, message, schema), insert=True, complete=not _made_vectors(schema))
+    return Put(schema.collection, _complete(points, message, schema), insert=True, complete=not _rules(schema).made)
 
 
 def _upsert(message: Message, schema: Schema, reply: Message | None) -> Put | Patch:
@@ -50,7 +51,7 @@ def _upsert(message: Message, schema: Schema, reply: Message | None) -> Put | Pa
         return Put(schema.collection, both, complete=False)
     if message.partial_update:
         return Put(schema.collection, points, complete=False)
-    return Put(schema.collection, _complete(points, message, schema), complete=not _made_vectors(schema))
+    return Put(schema.collection, _complete(points, message, schema), complete=not _rules(schema).made)
 
 
 def _delete(message: Message, schema: Schema, catalog: Catalog) -> Remove | RemoveWhere:
@@ -79,19 +80,55 @@ def _holds_key(message: Message, schema: Schema) -> bool:
     return any(column.field_name == schema.id_name for column in message.fields_data)
 
 
-def _made_vectors(schema: Schema) -> bool:
-    """Whether the server adds what no request holds and a reader sees."""
-    return not server_made(schema).isdisjoint({*schema.vectors, *schema.fields})
-
-
 # ---- the whole state: what the server fills in, and what it would not have accepted ----
 
 
+@dataclass(frozen=True, slots=True)
+class _Rules:
+    """What each write is asked about. `made`: whether the server adds what no request holds and a reader sees; `dims` of dense
+    vectors; `optional`: what may be missing; `limits`: bytes of texts."""
+
+    made: bool
+
+    dims: Mapping[str, int | None]
+    needed: tuple[str, ...]
+    known: frozenset[str]
+    optional: tuple[Field, ...]
+    limits: tuple[tuple[str, int], ...]
+
+
+_RULES: Final[dict[int, tuple[Schema, _Rules]]] = {}
+"""By the schema's identity, which lasts from one change of it to the next; with it, so that the identity is not another's."""
+
+
+def _rules(schema: Schema) -> _Rules:
+    known = _RULES.get(id(schema))
+    if known is None:
+        if len(_RULES) >= KNOWN:
+            _RULES.clear()
+        known = _RULES[id(schema)] = schema, _rules_of(schema)
+    return known[1]
+
+
+def _rules_of(schema: Schema) -> _Rules:
+    fields, made = schema.fields.values(), server_made(schema)
+    needed = (*needed_vectors(schema), *(field.name for field in fields if not field.nullable and field.default is None))
+    limits = {field.name: field.max_length for field in fields if field.type is FieldType.STRING}
+    return _Rules(
+        made=not made.isdisjoint({*schema.vectors, *schema.fields}),
+        dims={name: vector.dim for name, vector in schema.vectors.items() if vector.kind is VectorKind.DENSE},
+        needed=tuple(name for name in needed if name not in made),
+        known=frozenset((schema.id_name, *schema.vectors, *schema.fields)),
+        optional=tuple(field for field in fields if field.nullable or field.default is not None),
+        limits=tuple((name, limit) for name, limit in limits.items() if limit),
+    )
+
+
 def _complete(points: tuple[Point, ...], message: Message, schema: Schema) -> tuple[Point, ...]:
-    _check_columns(message, schema)
-    _check_lengths(points, schema)
-    optional = [field for field in schema.fields.values() if field.nullable or field.default is not None]
-    return tuple(_filled(point, optional) for point in points) if optional else points
+    rules = _rules(schema)
+    _check_columns(message, rules, schema)
+    _check_lengths(points, rules)
+    return tuple(_filled(point, rules.optional) for point in points) if rules.optional else points
 
 
 def _filled(point: Point, optional: Iterable[Field]) -> Point:
@@ -99,25 +136,21 @@ def _filled(point: Point, optional: Iterable[Field]) -> Point:
     return replace(point, payload={**point.payload, **absent}) if absent else point
 
 
-def _check_columns(message: Message, schema: Schema) -> None:
+def _check_columns(message: Message, rules: _Rules, schema: Schema) -> None:
     there = {column.field_name: column for column in message.fields_data if not is_dynamic(column)}
-    made = server_made(schema)
-    for name, vector in schema.vectors.items():
-        if name in there and vector.kind is VectorKind.DENSE and there[name].vectors.dim != vector.dim:
-            dim = there[name].vectors.dim
-            raise Refused(f"the dim ({dim}) of field data({name}) is not equal to schema dim ({vector.dim})")
-    needed = [field.name for field in schema.fields.values() if not field.nullable and field.default is None]
-    missing = [name for name in (*needed_vectors(schema), *needed) if name not in there and name not in made]
-    if missing:
-        raise Refused(f"fieldSchema({missing[0]}) has no corresponding fieldData pass in")
-    unknown = [name for name in there if name not in {schema.id_name, *schema.vectors, *schema.fields}]
-    if unknown:
-        raise Refused(f"the field {unknown[0]} is not in the schema of {schema.collection}")
+    for name, wanted in rules.dims.items():
+        if name in there and (dim := there[name].vectors.dim) != wanted:
+            raise Refused(f"the dim ({dim}) of field data({name}) is not equal to schema dim ({wanted})")
+    for name in rules.needed:
+        if name not in there:
+            raise Refused(f"fieldSchema({name}) has no corresponding fieldData pass in")
+    for name in there:
+        if name not in rules.known:
+            raise Refused(f"the field {name} is not in the schema of {schema.collection}")
 
 
-def _check_lengths(points: Iterable[Point], schema: Schema) -> None:
-    limits = {f.name: f.max_length for f in schema.fields.values() if f.type is FieldType.STRING and f.max_length}
-    for name, limit in limits.items():
+def _check_lengths(points: Iterable[Point], rules: _Rules) -> None:
+    for name, limit in rules.limits:
         for row, point in enumerate(points):
             text = point.payload.get(name)
             if isinstance(text, str) and len(text) * 4 > limit and len(text.encode()) > limit:

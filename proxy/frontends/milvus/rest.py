@@ -10,17 +10,17 @@ from typing import Any, Final
 
 import orjson
 
-from proxy.errors import ProxyError, Reason, Refused, Throttled, Uncertain
+from proxy.errors import NotFound, ProxyError, Reason, Refused, Throttled, Uncertain
 from proxy.frontends.milvus.calls import SERVER_IDS, every_partition, prefix_only
 from proxy.frontends.milvus.filter import filter_of
 from proxy.frontends.milvus.operand import Scope
-from proxy.frontends.milvus.rest_parts import Named, names, row_ids
+from proxy.frontends.milvus.rest_parts import Named, Rows, names, names_ahead, rows
 from proxy.frontends.milvus.routes import REST
 from proxy.milvus.schema import DEFAULT_DATABASE, collection_name
 from proxy.milvus.status import CODES, error_of, failed
 from proxy.model.filter import HasId
 from proxy.model.operation import DataWrite, Opaque, Put, Remove, RemoveWhere
-from proxy.model.point import Key, Point, PointId
+from proxy.model.point import Key, Point, PointId, keys_of_ids
 from proxy.model.schema import IdKind, Schema
 from proxy.ports import Catalog, Reply, Request
 
@@ -45,7 +45,10 @@ def body_of(raw: bytes) -> dict[str, Any]:
 
 
 def named(request: Request) -> str:
-    found = names(request.body) or _names_of(body_of(request.body))
+    return _name(names(request.body) or _names_of(body_of(request.body)))
+
+
+def _name(found: Named) -> str:
     database, bare = str(found.dbName or ""), str(found.collectionName or "")
     return collection_name("" if database == DEFAULT_DATABASE else database, bare) if bare else ""
 
@@ -56,13 +59,13 @@ def _names_of(body: Mapping[str, Any]) -> Named:
 
 def decode(request: Request, catalog: Catalog, reply: Reply | None) -> DataWrite:
     """Only the keys: how the server turned JSON into rows is read back from it. Raises Refused."""
-    schema = catalog.schema(catalog.resolve(named(request)))
     if request.path.partition(b"?")[0].endswith(b"/delete"):
-        return _delete(body_of(request.body), schema, catalog)
-    ids = _made_ids(reply, schema) or _given_ids(request.body, schema)
+        return _delete(body_of(request.body), _schema(named(request), catalog), catalog)
+    schema, found = _at_once(request.body, catalog) or _whole(request, catalog)
+    ids = _made_ids(reply, schema) or _given_ids(found, schema)
     if ids is None:
         return Opaque(schema.collection, SERVER_IDS)
-    points = tuple(Point(Key(schema.collection, None, id), {}) for id in ids)
+    points = tuple([Point(key, {}) for key in keys_of_ids(schema.collection, None, ids)])
     return Put(schema.collection, points, insert=request.path.endswith(b"/insert"), complete=False)
 
 
@@ -89,9 +92,31 @@ def _made_ids(reply: Reply | None, schema: Schema) -> tuple[PointId, ...]:
     return tuple(_id(value, schema) for value in made) if isinstance(made, list) else ()
 
 
-def _given_ids(raw: bytes, schema: Schema) -> tuple[PointId, ...] | None:
-    ids = row_ids(raw, schema.id_name) or _ids_of_rows(body_of(raw).get("data"), schema.id_name)
-    return None if ids is None else tuple(_id(id, schema) for id in ids)
+def _schema(name: str, catalog: Catalog) -> Schema:
+    return catalog.schema(catalog.resolve(name))
+
+
+def _at_once(raw: bytes, catalog: Catalog) -> tuple[Schema, list[Any]] | None:
+    """The collection and the ids in one pass, where the names before the rows turn out to be the body's."""
+    guess = names_ahead(raw)
+    if guess is None:
+        return None
+    try:
+        schema = _schema(_name(guess), catalog)
+    except NotFound:
+        return None
+    found: Rows | None = rows(raw, schema.id_name)
+    return (schema, found.ids) if found is not None and found.named == guess else None
+
+
+def _whole(request: Request, catalog: Catalog) -> tuple[Schema, list[Any] | None]:
+    schema = _schema(named(request), catalog)
+    found = rows(request.body, schema.id_name)
+    return schema, _ids_of_rows(body_of(request.body).get("data"), schema.id_name) if found is None else found.ids
+
+
+def _given_ids(found: list[Any] | None, schema: Schema) -> tuple[PointId, ...] | None:
+    return None if found is None else tuple(_id(id, schema) for id in found)
 
 
 def _ids_of_rows(data: Any, id_name: str) -> list[Any] | None:

@@ -6,6 +6,7 @@ the parts mean, nor what to do where a body is otherwise than expected (rest).
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Final, Protocol
 
@@ -17,12 +18,25 @@ class Named(msgspec.Struct):
     collectionName: Any = None
 
 
-class _Rows(Protocol):
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """`ids` as they were given."""
+
+    named: Named
+    ids: list[Any]
+
+
+class _Body(Protocol):
     data: Any
+    dbName: Any
+    collectionName: Any
 
 
 _NAMED: Final = msgspec.json.Decoder(Named)
 _UNREADABLE: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+_DATA: Final = b'"data"'
+_AHEAD: Final = 1024
+"""Bytes in which the names are looked for before the rows."""
 
 
 def names(raw: bytes) -> Named | None:
@@ -33,16 +47,28 @@ def names(raw: bytes) -> Named | None:
         return None
 
 
-def row_ids(raw: bytes, id_name: str) -> list[Any] | None:
-    """Of one row or a list of them, as they were given. None: it is to be read whole."""
+def names_ahead(raw: bytes) -> Named | None:
+    """As far as they stand before the rows, where clients put them: a guess, since of a name that comes again the last counts.
+
+    It costs nothing, and who has the names needs no second pass over the rows.
+    """
+    end = raw.find(_DATA, 0, _AHEAD)
+    return None if end < 0 else names(raw[:end] + _DATA + b":0}")
+
+
+def rows(raw: bytes, id_name: str) -> Rows | None:
+    """One row or a list of them, in one pass. None: it is to be read whole."""
     try:
-        data = _rows(id_name).decode(raw).data
+        body = _body(id_name).decode(raw)
     except _UNREADABLE:
         return None
-    return [row.id for row in data] if isinstance(data, list) else [data.id]
+    data = body.data
+    ids = [row.id for row in data] if isinstance(data, list) else [data.id]
+    return Rows(Named(body.dbName, body.collectionName), ids)
 
 
 @lru_cache(maxsize=1024)
-def _rows(id_name: str) -> msgspec.json.Decoder[_Rows]:
+def _body(id_name: str) -> msgspec.json.Decoder[_Body]:
     row = msgspec.defstruct("Row", [("id", Any)], rename={"id": id_name})
-    return msgspec.json.Decoder(msgspec.defstruct("Rows", [("data", list[row] | row)]))  # type: ignore[valid-type]
+    body = msgspec.defstruct("Body", [("data", list[row] | row)], bases=(Named,), kw_only=True)  # type: ignore[valid-type]
+    return msgspec.json.Decoder(body)

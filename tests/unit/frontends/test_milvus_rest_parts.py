@@ -49,7 +49,8 @@ def test_names_and_ids_are_those_of_the_whole_body(body: dict[str, object]) -> N
     rows = body.get("data")
     rows = rows if isinstance(rows, list) else [rows]
     whole = [row["id"] for row in rows] if all(isinstance(row, dict) and "id" in row for row in rows) else None
-    assert rest_parts.row_ids(raw, "id") == whole
+    found_rows = rest_parts.rows(raw, "id")
+    assert (None if found_rows is None else (found_rows.named, found_rows.ids)) == (None if whole is None else (found, whole))
 
 
 @pytest.mark.parametrize(
@@ -80,6 +81,31 @@ def test_ids_come_from_one_row_or_several() -> None:
     assert ids(b'{"collectionName": "c", "data": {"v": [1, 2], "id": 5}}') == [5]
     assert ids(b'{"data": [{"id": 5, "v": [1, 2]}, {"v": [[]], "id": "6"}], "collectionName": "c"}') == [5, 6]
     assert ids(b'{"collectionName": "c", "data": []}') == []
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"collectionName": "other", "data": [{"id": 5}], "collectionName": "c"}',
+        b'{"dbName": "other", "collectionName": "c", "data": [{"id": 5}], "dbName": "default"}',
+        b'{"collectionName": "other", "data": [{"id": 5}], "\\u0063ollectionName": "c"}',
+        b'{"collectionName": "c", "x": "\\"data\\"", "data": [{"id": 5}]}',
+        b'{"x": {"data": 1}, "collectionName": "c", "data": [{"id": 5}]}',
+        b'{"collectionName": "c", "data": [{"id": 4}], "data": [{"id": 5}]}',
+        b'{"collectionName": "c", "d\\u0061ta": [{"id": 5}]}',
+        b'{"data": [{"id": 5}], "x": "' + b"x" * 5000 + b'", "collectionName": "c"}',
+    ],
+)
+def test_names_before_the_rows_are_a_guess_that_the_rest_of_the_body_corrects(body: bytes) -> None:
+    catalog = OneCatalog(collection(KEY, VECTOR))
+    found = frontend().decode(request(body), catalog)
+    assert isinstance(found, Put)
+    assert (found.collection, [point.key.id for point in found.points]) == ("c", [5])
+
+
+def test_the_rows_of_a_body_are_gone_through_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rest, "names", pytest.fail)
+    assert ids(b'{"collectionName": "c", "data": [{"id": 5, "v": [1, 2]}]}') == [5]
 
 
 @pytest.mark.parametrize("data", [b'[{"id": 5}, {"v": [1, 2]}]', b'[{"id": 5}, 7]', b"null", b"7"])

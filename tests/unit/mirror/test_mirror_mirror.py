@@ -3,17 +3,20 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable
+from typing import Any
 
 import pytest
-from fakes.plain_frontend import point, put, remove, request, schema_of
-from mirror_stage import Stage
+from fakes.plain_frontend import PlainFrontend, point, put, remove, request, schema_of
+from fakes.plain_parts import PlainCatalog
+from mirror_stage import Stage, Watched
 
 from proxy.config import JournalConfig, MirrorConfig, WhenFull
 from proxy.errors import Broken, Refused, Unavailable, Uncertain
 from proxy.mirror.mirror import Listing, Mirror
-from proxy.model.operation import CreateCollection, DropCollection, RenameCollection, SetAlias
-from proxy.model.point import Key
-from proxy.ports import Outcome, Reply, Request
+from proxy.mirror.pulse import Pulse
+from proxy.model.operation import CreateCollection, DropCollection, Fetch, Read, RenameCollection, SetAlias, Write
+from proxy.model.point import Key, Point
+from proxy.ports import Catalog, Outcome, Reply, Request
 
 
 def key(number: int, collection: str = "c") -> Key:
@@ -28,6 +31,52 @@ async def test_a_full_upsert_is_written_directly_and_not_read(stage: Stage) -> N
     await stage.quiet()
     assert stage.target.values() == {1: 1.0, 2: 2.0}
     assert stage.source.fetched == 0
+
+
+async def test_a_body_is_gone_through_once(stage: Stage) -> None:
+    stage.frontend = counting = CountingFrontend()
+    await stage.restart()
+    await stage.write(put("c", (1, 1.0)))
+    counting.passes = 0  # the stage's own
+    await stage.quiet()
+    assert stage.target.values() == {1: 1.0}
+    assert counting.passes == 1
+
+
+async def test_no_more_than_a_batch_is_decoded_before_its_time(stage: Stage, set_limit: Callable[[str, float], None]) -> None:
+    set_limit("proxy.mirror.applier.BATCH_BYTES", 2 * len(put("c", (0, 1.0)).body))
+    stage.frontend = counting = CountingFrontend()
+    await stage.restart()
+    stage.mirror.pause()
+    writes = [await stage.write(put("c", (number, 1.0))) for number in range(8)]
+    async with asyncio.timeout(5):
+        await counting.all_named(len(writes) - 2)
+    decoded = [ticket.entry.write is not None for ticket in writes]
+    assert decoded == [True, True] + 6 * [False]
+    stage.mirror.resume()
+    await stage.quiet()
+    assert len(stage.target.values()) == len(writes)
+
+
+class CountingFrontend(PlainFrontend):
+    """Counts how often a body is gone through."""
+
+    def __init__(self) -> None:
+        self.passes = self.named = 0
+        self._pulse = Pulse()
+
+    async def all_named(self, count: int) -> None:
+        await self._pulse.until(lambda: self.named == count)
+
+    def collection(self, request: Request, catalog: Catalog) -> str:
+        self.passes += 1
+        self.named += 1
+        self._pulse.ring()
+        return super().collection(request, catalog)
+
+    def decode(self, request: Request, catalog: Catalog, reply: Reply | None = None) -> Write | Read:
+        self.passes += 1
+        return super().decode(request, catalog, reply)
 
 
 async def test_small_writes_that_wait_become_one_and_the_last_wins(stage: Stage) -> None:
@@ -74,6 +123,36 @@ async def test_of_two_writes_under_way_together_the_primary_says_which_won(stage
     stage.mirror.end(two, Outcome.ACCEPTED, None)
     await stage.quiet()
     assert stage.target.values() == {1: 1.0}
+
+
+async def test_keys_that_come_while_others_are_settled_share_the_next_settle(stage: Stage) -> None:
+    stage.source = gated = Gated(stage.catalog)
+    await gated.apply(CreateCollection(schema_of("c")))
+    mirror = await stage.restart()
+    for number in range(5):
+        mirror.mark_dirty([key(number)], "a test")
+        await gated.asked_once()
+    gated.open.set()
+    await stage.quiet()
+    assert gated.fetched == 4  # two settles, each of which reads before and after
+
+
+class Gated(Watched):
+    """Answers no read before it is opened."""
+
+    def __init__(self, catalog: PlainCatalog) -> None:
+        super().__init__(catalog)
+        self.open, self._asked = asyncio.Event(), asyncio.Event()
+
+    async def asked_once(self) -> None:
+        await self._asked.wait()
+        for _ in range(10):  # whoever would ask beside it has had the time
+            await asyncio.sleep(0)
+
+    async def fetch(self, fetch: Fetch, *rest: Any) -> dict[Key, Point]:
+        self._asked.set()
+        await self.open.wait()
+        return await super().fetch(fetch, *rest)
 
 
 async def test_a_settle_notices_a_change_that_came_between_its_reads(stage: Stage) -> None:

@@ -23,8 +23,15 @@ def stored(compiled: dict[str, Any]) -> grpc.VectorsOutput:
     return found
 
 
+def compiled_one(vector: Any, wanted: Schema) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Of a point with this vector: it by its name, and the lengths that are kept by theirs."""
+    columns = compile_vectors([point(1, v=vector)], wanted)
+    lengths = {column.name: column.lengths[0] for column in columns if column.lengths is not None}
+    return {column.name: column.packed[0] for column in columns}, {k: v for k, v in lengths.items() if v is not None}
+
+
 def round_trip(vector: Any, wanted: Schema) -> Any:
-    [(compiled, lengths)] = compile_vectors([point(1, v=vector)], wanted)
+    compiled, lengths = compiled_one(vector, wanted)
     return parse_vectors(stored(compiled), lengths, wanted)["v"]
 
 
@@ -38,7 +45,7 @@ def test_vectors_come_back_at_their_length(row: Any, metric: Metric | None) -> N
 
 
 def test_cosine_vectors_are_sent_at_length_one_and_the_length_is_told() -> None:
-    [(compiled, lengths)] = compile_vectors([point(1, v=ROWS[0])], schema())
+    compiled, lengths = compiled_one(ROWS[0], schema())
 
     np.testing.assert_allclose(list(stored(compiled).vectors.vectors["v"].dense.data), [0.6, 0.8], rtol=1e-7)
     assert lengths == {"v": 5.0}
@@ -46,7 +53,7 @@ def test_cosine_vectors_are_sent_at_length_one_and_the_length_is_told() -> None:
 
 @pytest.mark.parametrize("row", ROWS[1:3], ids=["zero", "normalised"])
 def test_what_the_engine_stores_untouched_needs_no_length(row: Any) -> None:
-    [(_, lengths)] = compile_vectors([point(1, v=row)], schema())
+    _, lengths = compiled_one(row, schema())
 
     assert lengths == {}
 
@@ -54,7 +61,7 @@ def test_what_the_engine_stores_untouched_needs_no_length(row: Any) -> None:
 def test_a_length_also_mends_what_the_engine_normalised_by_itself() -> None:
     """A collection whose index was dropped: the metric is no longer known, but Qdrant still has it."""
     unknown = schema(dense(None))
-    [(_, lengths)] = compile_vectors([point(1, v=ROWS[0])], unknown)
+    _, lengths = compiled_one(ROWS[0], unknown)
     normalised = grpc.VectorsOutput()
     normalised.vectors.vectors["v"].dense.data.extend([0.6, 0.8])
 
@@ -62,7 +69,7 @@ def test_a_length_also_mends_what_the_engine_normalised_by_itself() -> None:
 
 
 def test_a_collection_of_the_products_own_kind_keeps_no_lengths() -> None:
-    [(_, lengths)] = compile_vectors([point(1, v=ROWS[0])], schema(id_kind=IdKind.UINT64_OR_UUID))
+    _, lengths = compiled_one(ROWS[0], schema(id_kind=IdKind.UINT64_OR_UUID))
 
     assert lengths == {}
 
