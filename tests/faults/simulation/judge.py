@@ -17,12 +17,14 @@ from proxy.model.point import Key
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """`owed`: a debt was announced, so verify and repair had to run. `changes` of primary, `deaths` of processes."""
+    """`owed`: a debt was announced, so verify and repair had to run. `changes` of primary, `deaths` of processes.
+    `rests`: all was settled in the end, in time."""
 
     findings: tuple[str, ...]
     owed: bool
     changes: int
     deaths: int
+    rests: bool = True
 
     @property
     def good(self) -> bool:
@@ -34,7 +36,7 @@ def trial(seed: int, story: Story, trace: list[str] | None = None) -> Verdict:
     try:
         return run(lambda clock: _lived(World(clock, seed, story, trace)))
     except (Stuck, TimeoutError) as error:
-        return Verdict((f"it never comes to rest: {error!r}",), owed=False, changes=0, deaths=0)
+        return Verdict((f"it never comes to rest: {error!r}",), owed=False, changes=0, deaths=0, rests=False)
 
 
 async def _lived(world: World) -> Verdict:

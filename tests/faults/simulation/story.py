@@ -93,7 +93,17 @@ RACE = Story(
 )
 """Few direct writes of the same keys by two sidecars."""
 PAGES = Story(
-    "pages", sidecars=2, clients=4, writes=2, hot=8, begin=3.0, slow=0.3, crashes=_RARE, outage=0.0, mix=Mix(40, 0, 0, 60, 0, 0)
+    "pages",
+    sidecars=2,
+    clients=6,
+    writes=8,
+    hot=8,
+    begin=1.0,
+    pace=0.3,
+    slow=0.15,
+    crashes=_RARE,
+    outage=0.0,
+    mix=Mix(100, 0, 0, 0, 0, 0),
 )
 """A backfill by one sidecar beside writes by another."""
 FILTERS = Story(
