@@ -37,7 +37,7 @@ class Setting:
             yield
 
     def bad(self, seeds: Iterable[int]) -> Iterator[int]:
-        """Where something is wrong. With a rule left out, only what differs in the end: a world can be too slow to rest with it."""
+        """Where something is wrong. With a rule left out, only what differs in the end: some worlds never rest with it."""
         return (seed for seed, verdict in self.verdicts(seeds) if not verdict.good and (verdict.rests or not self.without))
 
     def verdicts(self, seeds: Iterable[int]) -> Iterator[tuple[int, Verdict]]:
