@@ -22,6 +22,11 @@ from tests.servers.sidecar import Sidecar
 SHADOW_SHARE: Final = 0.1
 
 
+ASKED: Final = 0.25
+"""Seconds between two questions whether the target has everything: each costs the sidecar what some writes do, and other peers
+are not asked."""
+
+
 @dataclass(frozen=True, slots=True)
 class Peer:
     """`pid` None: the upstream itself. `rest` returns when nothing of what it took is under way any more."""
@@ -76,7 +81,7 @@ def _vecferry(place: Place, name: str, *, phase: str) -> Peer:
         sidecar.task("backfill")
     if phase == "shadow":
         sidecar.enter("shadow")
-    return Peer(name, sidecar.port, sidecar.pid, sidecar.drained)
+    return Peer(name, sidecar.port, sidecar.pid, partial(sidecar.drained, every=ASKED))
 
 
 @dataclass(frozen=True, slots=True)

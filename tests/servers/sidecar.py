@@ -215,9 +215,9 @@ class Sidecar:
                 raise Closed(reply.text, reply.json().get("gates", []))
             time.sleep(0.2)
 
-    def drained(self, patience: float = WAIT_SECONDS) -> None:
-        """Returns when nothing waits and no key is dirty."""
-        wait_until(lambda: not self._owes(), patience, lambda: f"not drained: {self.journal}\n{self.log[-3000:]}")
+    def drained(self, patience: float = WAIT_SECONDS, every: float = POLL) -> None:
+        """Returns when nothing waits and no key is dirty. It is asked `every` so many seconds."""
+        wait_until(lambda: not self._owes(), patience, lambda: f"not drained: {self.journal}\n{self.log[-3000:]}", every)
 
     def _owes(self) -> bool:
         journal = self.journal
@@ -240,10 +240,10 @@ def _document(reply: httpx.Response) -> Any:
     return reply.json()
 
 
-def wait_until(true: Callable[[], bool], seconds: float, or_say: Callable[[], object]) -> None:
+def wait_until(true: Callable[[], bool], seconds: float, or_say: Callable[[], object], every: float = POLL) -> None:
     """Raises RuntimeError with what `or_say` gives when it does not become true in time."""
     deadline = time.monotonic() + seconds
     while not true():
         if time.monotonic() > deadline:
             raise RuntimeError(str(or_say()))
-        time.sleep(POLL)
+        time.sleep(every)
