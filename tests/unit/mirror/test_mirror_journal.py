@@ -178,8 +178,8 @@ async def test_what_comes_and_goes_is_never_in_sqlite(tmp_path: Path) -> None:
         assert (journal.entries, journal.found.position, journal.found.ended) == (0, 499, 0)
 
 
-async def test_what_stays_is_not_held_in_memory_for_ever(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("proxy.mirror.writer.HELD_ROWS", 50)
+async def test_what_stays_is_not_held_in_memory_for_ever(tmp_path: Path, set_limit: Callable[[str, float], None]) -> None:
+    set_limit("proxy.mirror.writer.HELD_ROWS", 50)
     async with opened(tmp_path) as journal:
         for seq in range(1, 500):
             assert await reached(journal.when_durable, journal.append(seq, intent())) is None
