@@ -124,7 +124,8 @@ class Backfill:
             scan = Scan(walk.collection, limit, walk.cursor, partitions=walk.stretches[0].partitions)
             return await pipeline.run(run.reader.pages(scan))
         except Refused:
-            if await run.patient(exists, run.roles.primary, walk):
+            # Where only the catalog lacks it, it was made again, and its creation is on its way to the mirror.
+            if walk.collection in self._catalog.collections() and await run.patient(exists, run.roles.primary, walk):
                 raise
             return pipeline.walk.unclaimed()  # dropped by the application while it was copied
 

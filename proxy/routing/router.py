@@ -358,7 +358,9 @@ class Router:
             metrics.CANARY_FALLBACKS.labels(type(error).__name__).inc()
             if isinstance(error, Refused) and error.unsupported:
                 self._shadow.note_unanswerable(route.name, error.unsupported, collection)
-            return self._maybe_sampled(role, route, number)
+        if self._primary.product is not self._frontend.product:  # it has changed meanwhile
+            return await self._read(role, route, request)
+        return self._maybe_sampled(role, route, number)
 
     async def _answer(self, route: Route, request: Request) -> Reply:
         try:

@@ -33,9 +33,10 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 
 
 def test_a_full_disk_refuses_writes_lets_reads_through_and_loses_nothing(world: World, small_disk: Path) -> None:
-    """pymilvus tries again by itself, so the application only sees slow writes as long as the disk is full."""
+    """pymilvus tries again by itself, so the application only sees slow writes as long as the disk is full. A longer log
+    has room for what comes and goes."""
     books = world.shelf(Shelf("books"), ROWS)
-    sidecar = world.sidecar(state=str(small_disk / "state"), journal={"block_timeout": "1s"})
+    sidecar = world.sidecar(state=str(small_disk / "state"), journal={"block_timeout": "1s", "log_bytes": "64KiB"})
     sidecar.copy()
     load = world.load(sidecar, books, ROWS)
     load.work_for(1)

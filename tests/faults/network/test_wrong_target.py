@@ -42,6 +42,7 @@ def test_what_a_target_refuses_of_the_points_is_parked_until_it_is_tried_again(p
         plain.sidecar.drained()
         with Load(plain.url, books, ROWS) as load, plain.wrong.answering(StatusCode.INVALID_ARGUMENT):
             load.work_for(1)
+            wait_until(lambda: plain.sidecar.journal["parked"] > 0, 30, lambda: plain.sidecar.journal)
         plain.sidecar.drained()
         assert load.errors == []
         parked = plain.sidecar.get("/v1/parked")

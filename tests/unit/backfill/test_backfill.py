@@ -278,6 +278,28 @@ async def test_a_collection_dropped_meanwhile_is_left_behind(checkpoints):
     assert rig.equal("d")
 
 
+class MadeAgain(Slow):
+    """The catalog learns before the second scan that the collection was dropped, and not yet that it was made again."""
+
+    def __init__(self, catalog: Catalog) -> None:
+        super().__init__(catalog)
+        self._known = catalog
+
+    async def scan(self, scan: Scan, consistency: Consistency = Consistency.LATEST) -> Page:
+        if scan.after is not None and scan.collection == "c":
+            self._known.schemas.pop("c", None)
+            raise Refused("there is no collection c")
+        return await super().scan(scan, consistency)
+
+
+async def test_a_collection_that_only_the_catalog_lacks_is_left_behind(checkpoints):
+    catalog = Catalog(schema("c"), schema("d"))
+    rig = Rig(catalog, FakeMirror(MadeAgain(catalog), Slow(catalog)), checkpoints)
+    await rig.fill(40)
+    await rig.run()
+    assert rig.equal("d")
+
+
 async def test_a_resumed_backfill_goes_on_behind_its_checkpoint_and_settles_what_was_on_its_way(checkpoints):
     catalog = Catalog(schema("b"), schema("c"))
     rig = Rig(catalog, pair(catalog), checkpoints)

@@ -172,6 +172,22 @@ async def test_a_canary_read_that_fails_is_answered_by_the_primary(tmp_path) -> 
         assert _fallbacks() == before + 1
 
 
+async def test_a_canary_read_that_fails_after_the_primary_has_changed_is_answered_by_the_new_one(tmp_path) -> None:
+    async with Sidecar(tmp_path, "canary", routing={"canary": 1.0}) as sidecar:
+        for side in (sidecar.source, sidecar.target):
+            await side.put([point("c", 1, 5.0)])
+        fetch = sidecar.target.fetch
+
+        async def fails_late(*given: object) -> object:
+            sidecar.target.fetch = fetch
+            await sidecar.change(Phase.CUTOVER)
+            raise Unavailable("it was away")
+
+        sidecar.target.fetch = fails_late
+        assert await sidecar.get(1) == {"1": 5.0}
+        assert sidecar.upstream.asked == []
+
+
 async def test_a_collection_without_a_canary_share_is_left_to_the_primary(tmp_path) -> None:
     routing = {"canary": 1.0, "collections": {"c": {"canary": 0.0}}}
     async with Sidecar(tmp_path, "canary", routing=routing) as sidecar:
