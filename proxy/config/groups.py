@@ -176,7 +176,7 @@ class JournalConfig(Group):
     A kill of the process loses nothing in any of them."""
     fsync_interval: Seconds = 0.1
     """Of `fsync: interval`."""
-    log_bytes: Annotated[Bytes, Field(ge=2**16)] = 32 * 2**20
+    log_bytes: Annotated[Bytes, Field(ge=2**16, le=2**31)] = 32 * 2**20
     """Room on the disk that is taken at the start for what comes and goes; what stays longer goes into the database file."""
     max_bytes: Bytes = 4 * 2**30
     """Size of the bodies kept; above it `when_full` holds."""

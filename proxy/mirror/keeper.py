@@ -71,16 +71,19 @@ class Keeper:
             transact(self._db, self._tail.changes(behind))
         except sqlite3.OperationalError as error:
             return Unavailable(f"the journal cannot be written: {error}")
-        except (sqlite3.DatabaseError, OSError) as error:
+        except (sqlite3.Error, OSError, Broken) as error:
             return Broken(f"the journal is damaged: {error}")
         self.kept, self._behind = behind.step, None
         return None
 
     def _keep_or_tell(self, refused: Callable[[], None]) -> None:
-        error = self._keep()
-        self._under_way = False
-        if error is not None:
-            refused()
+        done = False
+        try:
+            done = self._keep() is None
+        finally:
+            self._under_way = False
+            if not done:
+                refused()
 
     def _read(self, query: Callable[[sqlite3.Connection], T]) -> T:
         if (error := self._keep()) is not None:

@@ -35,10 +35,11 @@ _RECORD: Final = Struct(">QQIIQ")
 
 
 class Place(NamedTuple):
-    """Of a body in the file, in bytes."""
+    """Of a body in the file, in bytes, and its checksum."""
 
     start: int
     size: int
+    check: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +101,11 @@ class Log:
         os.pwrite(self.file, mark + xxh3_64_intdigest(mark).to_bytes(8), 0)
 
     def read(self, place: Place) -> bytes:
-        return os.pread(self.file, place.size, place.start)
+        """Raises Broken where it is not what was written."""
+        body = os.pread(self.file, place.size, place.start)
+        if len(body) != place.size or xxh3_64_intdigest(body) != place.check:
+            raise Broken("its log does not hold what was written to it")
+        return body
 
     # ---- what an earlier process left ----
 

@@ -10,12 +10,13 @@ from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
 from msgspec.msgpack import Decoder, Encoder
+from xxhash import xxh3_64_intdigest
 
 from proxy.mirror.log import Place
 from proxy.mirror.tables import APPEND, STATEMENTS, Change, Row
 
-Rows: TypeAlias = tuple[int, Sequence[Row]]
-"""Of one statement, by its number."""
+Packed: TypeAlias = tuple[int, Sequence[Row]]
+"""The rows of one statement, by its number."""
 
 _NUMBERS: Final = {sql: number for number, sql in enumerate(STATEMENTS)}
 _APPEND: Final = _NUMBERS[APPEND]
@@ -32,9 +33,9 @@ class Step:
     sync: bool
 
 
-def pack(step: Step) -> tuple[list[Rows], list[bytes]]:
+def pack(step: Step) -> tuple[list[Packed], list[bytes]]:
     """The rows, where of an entry's body stands its size only; and the bodies."""
-    packed: list[Rows] = []
+    packed: list[Packed] = []
     bodies: list[bytes] = []
     for change in step.changes:
         rows = list(change.rows())
@@ -45,32 +46,36 @@ def pack(step: Step) -> tuple[list[Rows], list[bytes]]:
     return packed, bodies
 
 
-def encode(packed: Sequence[Rows]) -> bytes:
+def encode(packed: Sequence[Packed]) -> bytes:
     return _ENCODER.encode(packed)
 
 
-def decode(encoded: bytes) -> Sequence[Rows]:
+def decode(encoded: bytes) -> Sequence[Packed]:
     """Of what is known to be whole."""
     return _DECODER.decode(encoded)
 
 
-def placed(packed: Iterable[Rows], start: int) -> Iterator[tuple[str, Sequence[Row]]]:
+def placed(packed: Iterable[Packed], bodies: Iterable[bytes], start: int) -> Iterator[tuple[str, Sequence[Row]]]:
     """Statements and their rows, an entry's body as the place where it lies. `start`: where the first one does."""
+    left = iter(bodies)
     for number, rows in packed:
         if number == _APPEND:
             places: list[Row] = []
             for seq, head, size in rows:
-                places.append((seq, head, Place(start, size)))
+                places.append((seq, head, Place(start, size, xxh3_64_intdigest(next(left)))))
                 start += size
             yield APPEND, places
         else:
             yield STATEMENTS[number], rows
 
 
-def with_bodies(packed: Iterable[Rows], bodies: bytes) -> Iterator[tuple[str, Sequence[Row]]]:
+def with_bodies(packed: Iterable[Packed], bodies: bytes) -> Iterator[tuple[str, Sequence[Row]]]:
     """Statements and their rows as they were packed."""
-    for sql, rows in placed(packed, 0):
-        if sql is APPEND:
-            yield sql, [(seq, head, bodies[place.start : place.start + place.size]) for seq, head, place in rows]
-        else:
-            yield sql, rows
+    start = 0
+    for number, rows in packed:
+        whole: list[Row] = []
+        for row in rows if number == _APPEND else ():
+            seq, head, size = row
+            whole.append((seq, head, bodies[start : start + size]))
+            start += size
+        yield STATEMENTS[number], whole or rows

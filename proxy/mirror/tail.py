@@ -13,7 +13,7 @@ from typing import Final
 from proxy.mirror import tables
 from proxy.mirror.log import Log
 from proxy.mirror.net import Net
-from proxy.mirror.steps import Rows, Step, encode, pack, placed
+from proxy.mirror.steps import Packed, Step, encode, pack, placed
 from proxy.mirror.tables import Change
 
 RECORD_STEPS: Final = 200
@@ -35,7 +35,7 @@ class _Record:
     """Steps that are written together, up to `number`."""
 
     number: int = 0
-    packed: list[Rows] = field(default_factory=list)
+    packed: list[Packed] = field(default_factory=list)
     bodies: list[bytes] = field(default_factory=list)
 
 
@@ -58,7 +58,7 @@ class Tail:
                 start = self._log.append(record.number, encode(record.packed), record.bodies, kept)
                 if start is None:
                     return
-                for sql, rows in placed(record.packed, start):
+                for sql, rows in placed(record.packed, record.bodies, start):
                     self._net.take(sql, rows)
                 self.written = self.passed = record.number
 

@@ -134,9 +134,13 @@ class ThreadWriter:
     def _pass_on(self, *, light: bool) -> None:
         """What waits, into the log where nothing before it is with the thread, or else to the thread."""
         steps, self._waiting = self._waiting, []
-        if not (light and self._tail.written >= self._handed and self._wrote(steps)):
-            self._handed = steps[-1].number
-            self._steps.put(steps)
+        wrote = False
+        try:
+            wrote = light and self._tail.written >= self._handed and self._wrote(steps)
+        finally:  # what cannot be written by the thread either ends the journal, with what waited beside it
+            if not wrote:
+                self._handed = steps[-1].number
+                self._steps.put(steps)
 
     def _wrote(self, steps: Sequence[Step]) -> bool:
         """False: the thread is to go on, which waits for room, or tries again and tells."""

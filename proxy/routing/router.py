@@ -345,6 +345,8 @@ class Router:
         return reply
 
     async def _canary_read(self, role: str, route: Route, number: int, request: Request) -> Reply | RelayTo:
+        if self._primary.product is not self._frontend.product:  # it has changed while the request arrived
+            return await self._read(role, route, request)
         secondary = self._sides.at(self._row.primary.other)
         collection = self._frontend.collection(request, self._catalog)
         if collection in self._catalog.excluded() or not self._shares.canaries(number, collection):

@@ -197,6 +197,43 @@ async def test_a_sync_is_of_all_that_wait_for_one_in_any_order(tmp_path: Path) -
     journal.close()
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+async def test_a_step_that_cannot_be_encoded_ends_the_journal_and_is_not_dropped_in_silence(tmp_path: Path) -> None:
+    """What waited to be written with it would be missing after a death, and nobody would know."""
+    async with opened(tmp_path) as journal:
+        journal.append(1, intent())
+        journal.end(1, Outcome.ACCEPTED, 2**70, None)
+        with pytest.raises(OverflowError):
+            journal.append(3, intent())
+        async with asyncio.timeout(10):
+            await journal.until(lambda: isinstance(journal.error, Broken))
+
+
+async def test_whatever_keeps_sqlite_from_taking_it_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*given: object) -> None:
+        raise sqlite3.InterfaceError("bad parameter or other API misuse")
+
+    monkeypatch.setattr("proxy.mirror.keeper.transact", fail)
+    async with opened(tmp_path, SMALL) as journal:
+        for seq in range(1, 16):  # half of the log, and not all of it
+            journal.append(seq, intent(b"x" * 4000))
+            await asyncio.sleep(0)
+        async with asyncio.timeout(10):
+            await journal.until(lambda: isinstance(journal.error, Broken))
+        monkeypatch.undo()
+
+
+async def test_a_body_that_was_changed_in_the_log_does_not_become_a_sound_row(tmp_path: Path) -> None:
+    async with opened(tmp_path) as journal:
+        journal.append(1, intent(b"as it was sent"))
+        with (tmp_path / "journal.db-log").open("r+b") as file:
+            place = file.read().index(b"as it was sent")
+            file.seek(place)
+            file.write(b"as it was SENT")
+        with pytest.raises(Broken, match="log"):
+            await journal.page(0)
+
+
 async def test_what_is_longer_than_the_log_goes_by_it_in_order(tmp_path: Path) -> None:
     long = intent(b"x" * 100_000)
     async with opened(tmp_path, SMALL) as journal:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from xxhash import xxh3_64_intdigest
 
 from proxy.errors import Broken
 from proxy.mirror import log
@@ -60,7 +61,10 @@ def test_a_body_is_read_where_it_was_put(tmp_path: Path) -> None:
     with opened(tmp_path) as made:
         start = made.append(1, b"changes", (b"one", b"other"), 0)
         assert start is not None
-        assert [made.read(Place(start, 3)), made.read(Place(start + 3, 5))] == [b"one", b"other"]
+        places = [Place(start, 3, xxh3_64_intdigest(b"one")), Place(start + 3, 5, xxh3_64_intdigest(b"other"))]
+        assert [made.read(place) for place in places] == [b"one", b"other"]
+        with pytest.raises(Broken):
+            made.read(Place(start, 4, xxh3_64_intdigest(b"one")))
 
 
 def test_a_new_log_holds_nothing(tmp_path: Path) -> None:

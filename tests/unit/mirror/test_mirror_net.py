@@ -106,7 +106,7 @@ def test_any_steps_change_together_what_they_change_one_by_one(acts: list[Act], 
             changes = history.step(act, choice)
             tables.transact(one_by_one, changes)
             packed, of_step = pack(Step(number, changes, sync=False))
-            for sql, each in placed(decode(encode(packed)), len(bodies)):
+            for sql, each in placed(decode(encode(packed)), of_step, len(bodies)):
                 net.take(sql, each)
             bodies += b"".join(of_step)
             if number in cuts:
@@ -145,4 +145,4 @@ def test_every_statement_has_a_number_of_its_own() -> None:
 @pytest.mark.parametrize("value", [0, -(2**63), 2**63 - 1, None, 1.25, "text", b"\x00\xff"])
 def test_what_a_row_may_hold_comes_back_as_it_was(value: object) -> None:
     packed, _ = pack(Step(1, [rows(tables.PARK, (value,))], sync=False))
-    assert list(placed(decode(encode(packed)), 0)) == [(tables.PARK, [(value,)])]
+    assert list(placed(decode(encode(packed)), (), 0)) == [(tables.PARK, [(value,)])]

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 
 import pytest
 from fakes.plain_frontend import point, put, remove, request
@@ -185,6 +186,18 @@ async def test_a_canary_read_that_fails_after_the_primary_has_changed_is_answere
 
         sidecar.target.fetch = fails_late
         assert await sidecar.get(1) == {"1": 5.0}
+        assert sidecar.upstream.asked == []
+
+
+async def test_a_canary_read_whose_body_arrives_after_the_primary_has_changed_is_answered_by_the_new_one(tmp_path) -> None:
+    routing = {"canary": 1.0, "collections": {"c": {"canary": 0.0}}}
+    async with Sidecar(tmp_path, "canary", routing=routing) as sidecar:
+        await sidecar.target.put([point("c", 1, 5.0)])
+        asked = request("get", "c", ids=[1])
+        said = sidecar.begin(asked)
+        await sidecar.change(Phase.CUTOVER)
+        reply = await sidecar.see(said, asked)
+        assert json.loads(reply.body) == {"1": 5.0}
         assert sidecar.upstream.asked == []
 
 
